@@ -11,6 +11,7 @@ on from here: names, ids, sizes, times, outcomes and exception types only.
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
@@ -148,11 +149,17 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
             names.DESTINATION: destination, names.REASON: reason,
         })
 
-    def message_discarded(self, queue: str, reason: str, size_bytes: int, sha256: str) -> None:
-        """A message from the wire was refused or had been seen before; it is acknowledged."""
-        line(INFO if reason == "duplicate" else WARNING, "message_discarded", {
-            names.QUEUE: queue, names.REASON: reason, names.SIZE_BYTES: size_bytes, names.SHA256: sha256,
-        })
+    def message_discarded(self, queue: str, reason: str, body: bytes) -> None:
+        """A message from the wire was refused or had been seen before; it is acknowledged.
+
+        The body is given to be measured and fingerprinted only; nothing of it may be passed on.
+        """
+        level = INFO if reason == "duplicate" else WARNING
+        if _log.is_enabled(level):
+            line(level, "message_discarded", {
+                names.QUEUE: queue, names.REASON: reason, names.SIZE_BYTES: len(body),
+                names.SHA256: hashlib.sha256(body).hexdigest(),
+            })
 
     # ---- requests, on the server --------------------------------------------------------------
 

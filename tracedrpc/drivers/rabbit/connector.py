@@ -1,0 +1,181 @@
+"""Opens connections to the brokers of a URL, the next host after each failure."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import ssl
+import sys
+import threading
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Final
+
+import kombu
+
+from tracedrpc.drivers.rabbit.connection import Connection
+from tracedrpc.drivers.rabbit.edge import EdgeTransport, Intake
+from tracedrpc.drivers.rabbit.errors import BROKEN, FATAL, ConnectFailed, Reason, connect_failed, reason_of
+from tracedrpc.drivers.rabbit.virtual import VirtualLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracedrpc._deadline import Deadline
+    from tracedrpc.drivers.rabbit.link import Link
+    from tracedrpc.drivers.rabbit.outgoing import Outcome, Shipment
+    from tracedrpc.options import Options
+    from tracedrpc.telemetry import Telemetry
+    from tracedrpc.url import TransportHost, TransportURL
+
+_TLS_VERSIONS: Final = {
+    "": ssl.TLSVersion.TLSv1_2,
+    "TLSv1_2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1_3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+_AMQP: Final = frozenset({"", "amqp", "amqps", "pyamqp", "rabbit"})
+
+
+class Connector:
+    """Opens connections for one transport. Thread-safe; holds no connection itself."""
+
+    def __init__(
+        self, url: TransportURL, options: Options, telemetry: Telemetry,
+        settled: Callable[[Shipment, Outcome], None],
+    ) -> None:
+        self._options = options
+        self._telemetry = telemetry
+        self._settled = settled
+        scheme, _, virtual = (url.transport or "").partition("+")
+        self._virtual = virtual if scheme == "kombu" and virtual not in _AMQP else ""
+        self._virtual_host = url.virtual_host or "/"
+        self._hosts: list[TransportHost | None] = list(url.hosts) or [None]
+        random.shuffle(self._hosts)
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def open(self, purpose: str, deadline: Deadline) -> Link:
+        """Open a connection, trying each host once.
+
+        Raises:
+            ConnectFailed: none answered before the deadline; it is the last host's failure.
+        """
+        if self._virtual:
+            return self._open_virtual(purpose)
+        failure = connect_failed(Reason.TIMEOUT, self._peer(self._host()))
+        for _ in self._hosts:
+            if deadline.is_expired():
+                break
+            try:
+                return self._open(self._host(), purpose, deadline)
+            except ConnectFailed as error:
+                failure = error
+                self._skip()
+        raise failure
+
+    def _host(self) -> TransportHost | None:
+        with self._lock:
+            return self._hosts[self._next % len(self._hosts)]
+
+    def _skip(self) -> None:
+        with self._lock:
+            if self._options.kombu_failover_strategy == "shuffle":
+                self._next = random.randrange(len(self._hosts))  # noqa: S311 - spreads load only
+            else:
+                self._next += 1
+
+    def _peer(self, host: TransportHost | None) -> str:
+        return f"{self._address(host)}:{self._port(host)}"
+
+    def _address(self, host: TransportHost | None) -> str:
+        return (host and host.hostname) or "localhost"
+
+    def _port(self, host: TransportHost | None) -> int:
+        return (host and host.port) or (5671 if self._options.ssl else 5672)
+
+    def _open(self, host: TransportHost | None, purpose: str, deadline: Deadline) -> Connection:
+        peer, began_ns = self._peer(host), monotonic_ns()
+        intake = Intake()
+        timeout_s = max(0.05, min(deadline.left_s(), self._options.connect_timeout))
+        try:
+            amqp = self._dial(host, purpose, intake, timeout_s).transport.establish_connection()
+            amqp.transport.sock.settimeout(timeout_s)
+            connection = Connection(amqp, intake, peer, purpose, self._telemetry, self._settled)
+            if purpose == "send":
+                connection.confirm_publishes()
+        except (*BROKEN, ValueError) as error:
+            reason = reason_of(error, connecting=True)
+            self._telemetry.connect_failed(peer, purpose, reason.value, monotonic_ns() - began_ns)
+            raise connect_failed(reason, peer) from error
+        amqp.on_blocked = lambda _reason: self._telemetry.connection_blocked(connection.info)
+        amqp.on_unblocked = lambda: self._telemetry.connection_unblocked(connection.info)
+        self._telemetry.connection_created(connection.info, monotonic_ns() - began_ns)
+        return connection
+
+    def _open_virtual(self, purpose: str) -> Link:
+        """Open a connection of another transport of kombu, e.g. memory."""
+        began_ns = monotonic_ns()
+        host = self._host()
+        connection = kombu.Connection(
+            hostname=host and host.hostname, port=host and host.port, userid=host and host.username,
+            password=host and host.password, virtual_host=self._virtual_host, transport=self._virtual,
+        )
+        link = VirtualLink(connection, f"{self._virtual}:{self._virtual_host}", purpose, self._settled)
+        self._telemetry.connection_created(link.info, monotonic_ns() - began_ns)
+        return link
+
+    def _dial(self, host: TransportHost | None, purpose: str, intake: Intake, timeout_s: float) -> Any:
+        options = self._options
+        heartbeat_s = options.heartbeat_timeout_threshold
+        return kombu.Connection(
+            hostname=self._address(host),
+            port=self._port(host),
+            userid=(host and host.username) or "guest",
+            password=(host and host.password) or "guest",
+            virtual_host=self._virtual_host,
+            login_method=options.rabbit_login_method,
+            ssl=self._tls(host) if options.ssl else False,
+            heartbeat=heartbeat_s,
+            connect_timeout=timeout_s,
+            transport=EdgeTransport,
+            transport_options={
+                "frame_handler": intake.handler,
+                "socket_settings": _socket_settings(heartbeat_s),
+                "client_properties": {
+                    "connection_name": f"{os.path.basename(sys.argv[0])}:{os.getpid()}:{purpose}",  # noqa: PTH119
+                    "product": "tracedrpc",
+                    "capabilities": {
+                        "authentication_failure_close": True,
+                        "connection.blocked": True,
+                        "consumer_cancel_notify": True,
+                    },
+                },
+            },
+        )
+
+    def _tls(self, host: TransportHost | None) -> dict[str, Any]:
+        """Build TLS settings anew for each host: kombu writes the host's name into them."""
+        options = self._options
+        return {
+            "server_hostname": self._address(host),
+            "cert_reqs": ssl.CERT_REQUIRED,
+            "ca_certs": options.ssl_ca_file or None,
+            "certfile": options.ssl_cert_file or None,
+            "keyfile": options.ssl_key_file or None,
+            "tls_minimum_version": _TLS_VERSIONS.get(options.ssl_version, ssl.TLSVersion.TLSv1_2),
+        }
+
+
+def _socket_settings(heartbeat_s: float) -> dict[int, int]:
+    """Let the kernel give up unacknowledged data after one heartbeat interval."""
+    user_timeout = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if user_timeout is None or not heartbeat_s:
+        return {}
+    return {user_timeout: int(heartbeat_s * 1000)}
+
+
+def is_fatal(error: ConnectFailed) -> bool:
+    """Tell whether trying again would only fail again."""
+    return error.reason in FATAL

@@ -1,0 +1,225 @@
+"""Keeps one connection consuming from some queues, on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+from tracedrpc import _threads
+from tracedrpc._deadline import Deadline
+from tracedrpc.drivers.rabbit.backoff import Backoff
+from tracedrpc.drivers.rabbit.connector import is_fatal
+from tracedrpc.drivers.rabbit.errors import BROKEN, ConnectFailed, Reason, connect_failed, reason_of
+from tracedrpc.drivers.rabbit.waker import Waker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracedrpc.drivers.rabbit.connector import Connector
+    from tracedrpc.drivers.rabbit.link import Delivery, Link
+    from tracedrpc.drivers.rabbit.topology import Queue
+    from tracedrpc.options import Options
+    from tracedrpc.telemetry import Telemetry
+
+
+class Receiver(Protocol):
+    """What a consumer hands messages to, on the consumer's thread."""
+
+    def take(self, deliveries: list[Delivery], link: Link) -> None:
+        """Take new deliveries and acknowledge what may be; called on each wake-up, also with none."""
+        ...
+
+    def unstarted(self, deliveries: list[Delivery]) -> int:
+        """Give up what has not been acknowledged, these deliveries too; return the last tag or 0."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone, and with it what was not acknowledged."""
+        ...
+
+
+class Consumer:
+    """Owns a connection on the thread `tracedrpc-<name>`: declares, consumes, reads, acknowledges.
+
+    After a loss it connects, declares and consumes again, for ever.
+    """
+
+    def __init__(
+        self, name: str, purpose: str, connector: Connector, queues: Sequence[Queue],
+        receiver: Receiver, prefetch: int, options: Options, telemetry: Telemetry,
+    ) -> None:
+        self._name = name
+        self._purpose = purpose
+        self._connector = connector
+        self._queues = queues
+        self._receiver = receiver
+        self._prefetch = prefetch
+        self._options = options
+        self._telemetry = telemetry
+        self._backoff = Backoff(options.kombu_reconnect_delay, options.kombu_reconnect_max_delay)
+        self._waker = Waker()
+        self._consuming = threading.Event()
+        self._decided = threading.Event()
+        self._stop = threading.Event()
+        self._stopped = threading.Event()
+        self._closing = threading.Event()
+        self._failure: Exception | None = None
+        self._thread: threading.Thread | None = None
+
+    # ---- from other threads -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread, once."""
+        self._thread = _threads.start(self._name, self._run)
+
+    def wait_ready(self, deadline: Deadline) -> None:
+        """Wait until it has begun to consume; quick when it has.
+
+        Raises:
+            ConnectFailed: the broker refuses for good, or none answered before the deadline; in
+                the second case the thread goes on trying.
+            Exception: a declaration was refused.
+        """
+        if self._consuming.is_set():
+            return
+        self._decided.wait(deadline.left_s())
+        if not self._consuming.is_set():
+            raise self._failure or connect_failed(Reason.TIMEOUT, "any host of the URL")
+
+    def is_consuming(self) -> bool:
+        """Tell whether it has begun to consume, and has not ended."""
+        return self._consuming.is_set() and not self._closing.is_set()
+
+    def has_ended(self) -> bool:
+        """Tell whether the thread has given up or was closed."""
+        return self._closing.is_set()
+
+    def wake(self) -> None:
+        """Let the thread call `Receiver.take` soon; any thread."""
+        self._waker.wake()
+
+    def stop(self, timeout_s: float) -> None:
+        """Cancel the consumers and give back what was not acknowledged; the connection stays."""
+        self._stop.set()
+        self._waker.wake()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._stopped.wait(timeout_s)
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """End the thread; queues of our own are deleted when the connection lives."""
+        self._closing.set()
+        self._stop.set()
+        self._waker.wake()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout_s)
+
+    # ---- on the thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._connect_and_serve()
+        except Exception as error:  # noqa: BLE001 - whoever waits must learn it
+            self._failure = error
+            self._closing.set()
+            self._telemetry.background_failed(self._name, error)
+        finally:
+            self._decided.set()
+            self._stopped.set()
+            self._receiver.lost()
+            self._waker.close()
+
+    def _connect_and_serve(self) -> None:
+        try:
+            link = self._connector.open(self._purpose, Deadline.after(self._options.connect_timeout))
+        except ConnectFailed as error:
+            self._not_connected(error)
+            return
+        try:
+            self._begin(link)
+            self._serve(link)
+        except BROKEN as error:
+            self._broken(link, error)
+        else:
+            self._end(link)
+
+    def _not_connected(self, error: ConnectFailed) -> None:
+        self._failure = error
+        if is_fatal(error) and not self._decided.is_set():
+            self._closing.set()
+            return
+        self._closing.wait(self._backoff.next_s())
+
+    def _broken(self, link: Link, error: BaseException) -> None:
+        self._telemetry.connection_lost(link.info, reason_of(error).value)
+        link.abandon()
+        self._telemetry.connection_closed(link.info, "error")
+        self._receiver.lost()
+        if self._stop.is_set():
+            self._stopped.set()
+            self._closing.wait()
+            return
+        self._closing.wait(self._backoff.next_s())
+
+    def _begin(self, link: Link) -> None:
+        link.watch(self._waker)
+        if self._prefetch:
+            link.limit_unacked(self._prefetch)
+        for queue in self._queues:
+            link.declare_queue(queue)
+            link.consume(queue.name)
+        self._backoff.reset()
+        self._consuming.set()
+        self._decided.set()
+
+    def _serve(self, link: Link) -> None:
+        beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
+        beat = Deadline.after(beat_s)
+        while not self._stop.is_set():
+            link.read(beat.left_s())
+            self._waker.drain()
+            self._receiver.take(link.take_deliveries(), link)
+            if cancelled := link.take_cancelled():
+                self._consume_again(link, cancelled)
+            if beat.is_expired():
+                link.heartbeat(self._options.heartbeat_rate)
+                beat = Deadline.after(beat_s)
+
+    def _consume_again(self, link: Link, cancelled: list[str]) -> None:
+        for queue in self._queues:
+            if queue.name in cancelled:
+                self._telemetry.consumer_cancelled(link.info, queue.name)
+                link.repair(queue)
+                link.consume(queue.name)
+
+    def _end(self, link: Link) -> None:
+        """Cancel, take no more, give back, and keep the connection until it may be closed."""
+        try:
+            for queue in self._queues:
+                link.cancel(queue.name)
+            self._receiver.take([], link)
+            left = link.take_deliveries()
+            self._give_back(link, left)
+            self._stopped.set()
+            self._idle_until_closing(link)
+            for queue in self._queues:
+                if queue.own:
+                    link.delete_queue(queue.name)
+        except BROKEN as error:
+            self._broken(link, error)
+            return
+        link.close()
+        self._telemetry.connection_closed(link.info, "pool_closed")
+
+    def _give_back(self, link: Link, left: list[Delivery]) -> None:
+        tag = self._receiver.unstarted(left)
+        if tag:
+            link.give_back(tag)
+
+    def _idle_until_closing(self, link: Link) -> None:
+        beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
+        while not self._closing.is_set():
+            link.read(beat_s)
+            self._waker.drain()
+            link.heartbeat(self._options.heartbeat_rate)

@@ -1,0 +1,193 @@
+"""The edge to py-amqp: its connection, reading the socket in large pieces.
+
+kombu makes and owns the connection, with its handshake, TLS and declarations. What this module
+changes: frames are read many at a time, and the few methods of the hot path (deliver, confirm,
+return) go straight to an `Intake` instead of through py-amqp's generic tables.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from collections import deque
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from amqp.exceptions import UnexpectedFrame
+from amqp.method_framing import frame_handler
+from kombu.transport import pyamqp
+
+from tracedrpc.drivers.rabbit import frames
+from tracedrpc.wire.body import Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracedrpc.drivers.rabbit.link import Delivery
+
+PIECE_BYTES: Final = 256 * 1024
+"""How much is read from the socket at once."""
+
+
+NOT_READABLE: Final = Properties("unreadable properties", None, {})
+"""Stands for a content header that is not well formed; nobody accepts its content type."""
+
+
+class AmqpDelivery:
+    """A delivery over AMQP; its properties are read when somebody asks."""
+
+    __slots__ = ("body", "consumer", "exchange", "header", "received_ns", "redelivered", "routing_key", "tag")
+
+    def __init__(self, method: bytes, header: bytes, body: bytes) -> None:
+        self.consumer, self.tag, self.redelivered, self.exchange, self.routing_key = frames.read_deliver(method)
+        self.header = header
+        self.body = body
+        self.received_ns = monotonic_ns()
+
+    def properties(self) -> Properties:
+        """Return content type, encoding and headers."""
+        try:
+            kind, encoding, headers, _ = frames.read_properties(self.header)
+        except (ValueError, IndexError, struct.error):
+            return NOT_READABLE
+        return Properties(kind, encoding, headers)
+
+
+class Intake:
+    """Collects what the hot path's methods bring, in order; whoever reads the connection takes it."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self.returned: list[str | None] = []
+        """Message ids that came back; the confirm of each follows."""
+        self.cancelled: list[str] = []
+        """Consumer tags that the broker ended."""
+        self.on_confirm: Callable[[int, bool, bool], None] | None = None
+        """Called with tag, multiple, whether it is an ack, while the connection is read."""
+        self._method: bytes | None = None
+        self._header = b""
+        self._parts: list[bytes] = []
+        self._missing = 0
+
+    def handler(self, connection: Any, callback: Callable[..., Any]) -> Callable[[Any], bool]:
+        """Return the frame handler that py-amqp asks for (its constructor's `frame_handler`)."""
+        others = frame_handler(connection, callback)
+
+        def on_frame(frame: tuple[int, int, bytes]) -> bool:
+            if self._take(frame):
+                connection.bytes_recv += 1
+                return True
+            return bool(others(frame))
+
+        return on_frame
+
+    def _take(self, frame: tuple[int, int, bytes]) -> bool:
+        kind, _, payload = frame
+        if kind == frames.METHOD:
+            return self._take_method(payload)
+        if self._method is None:
+            return False
+        if kind == frames.HEADER:
+            self._header = payload
+            self._missing = frames.body_size(payload)
+        elif kind == frames.BODY:
+            self._parts.append(payload)
+            self._missing -= len(payload)
+        else:
+            return False
+        if self._missing <= 0:
+            self._complete()
+        return True
+
+    def _take_method(self, payload: bytes) -> bool:
+        method = payload[:4]
+        if method in {frames.DELIVER, frames.RETURN}:
+            self._method = payload
+        elif method in {frames.ACK, frames.NACK}:
+            tag, bits = frames.read_tag(payload)
+            if self.on_confirm is not None:
+                self.on_confirm(tag, bool(bits & 1), method == frames.ACK)
+        elif method == frames.CANCEL:
+            self.cancelled.append(frames.read_short(payload, 4)[0])
+        else:
+            return False
+        return True
+
+    def _complete(self) -> None:
+        method, parts = self._method or b"", self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._method, self._parts = None, []
+        if method[:4] == frames.DELIVER:
+            self.deliveries.append(AmqpDelivery(method, self._header, body))
+        else:
+            self.returned.append(frames.read_properties(self._header)[3])
+
+
+class EdgeConnection(pyamqp.Connection):
+    """py-amqp's connection with one reader for everything: ours."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rest = b""
+        self._frames: deque[tuple[int, int, bytes]] = deque()
+
+    def blocking_read(self, timeout: float | None = None) -> bool:
+        """Handle one frame, for py-amqp's own waits (declare-ok and the like).
+
+        Raises:
+            TimeoutError: none came in `timeout` seconds.
+        """
+        while not self._frames:
+            with self.transport.having_timeout(timeout) as sock:
+                self._feed(sock.recv(PIECE_BYTES))
+        return bool(self.on_inbound_frame(self._frames.popleft()))
+
+    def has_pending(self) -> bool:
+        """Tell whether something was read already that polling the socket would not show."""
+        sock = self.transport.sock
+        return bool(self._frames) or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+
+    def read_available(self) -> None:
+        """Handle every frame that has arrived, without waiting."""
+        self._receive_available()
+        pending = self._frames
+        while pending:
+            self.on_inbound_frame(pending.popleft())
+
+    def _receive_available(self) -> None:
+        sock = self.transport.sock
+        if sock is None:
+            raise ConnectionResetError("the connection was closed")
+        try:
+            if isinstance(sock, ssl.SSLSocket):
+                self._receive_tls(sock)
+            else:
+                self._feed(sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT))
+        except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+
+    def _receive_tls(self, sock: ssl.SSLSocket) -> None:
+        before = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            while True:
+                self._feed(sock.recv(PIECE_BYTES))
+        finally:
+            sock.settimeout(before)
+
+    def _feed(self, data: bytes) -> None:
+        if not data:
+            self.transport.connected = False
+            raise ConnectionResetError("the broker closed the connection")
+        try:
+            found, self._rest = frames.split(self._rest + data if self._rest else data, self.frame_max)
+        except ValueError as error:
+            raise UnexpectedFrame(str(error)) from error
+        self._frames.extend(found)
+
+
+class EdgeTransport(pyamqp.Transport):
+    """kombu's transport for py-amqp, with our connection."""
+
+    Connection = EdgeConnection

@@ -1,0 +1,86 @@
+"""A request as a worker gets it from RabbitMQ, and the way of its reply."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from tracedrpc._deadline import Deadline
+from tracedrpc.driver import Incoming
+from tracedrpc.drivers.rabbit.outgoing import TRANSIENT, Outgoing, Shipment
+from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE
+from tracedrpc.exceptions import MessageDeliveryFailure
+from tracedrpc.message import NO_CARRIER, ServerTimeline
+from tracedrpc.wire.failure import serialize_failure
+from tracedrpc.wire.headers import reply_headers
+from tracedrpc.wire.reply import encode_failure, encode_heartbeat, encode_result
+
+if TYPE_CHECKING:
+    from tracedrpc.drivers.rabbit.courier import Courier
+    from tracedrpc.drivers.rabbit.link import Delivery
+    from tracedrpc.drivers.rabbit.publisher import Publisher
+    from tracedrpc.message import Received
+
+HAND_OVER_S: Final = 2.0
+"""How long a worker may spend on handing over a reply; the courier goes on after it."""
+
+
+class RabbitIncoming(Incoming):
+    """One request; its worker replies, the scheduler's thread sends heartbeats."""
+
+    def __init__(
+        self, received: Received, delivery: Delivery, topic: str,
+        publisher: Publisher, courier: Courier, reply_ttl_s: float,
+    ) -> None:
+        self.received = received
+        self.topic = topic
+        self.timeline = ServerTimeline(delivery.received_ns)
+        self.redelivered = delivery.redelivered
+        self.queue = delivery.consumer
+        self.exchange = delivery.exchange
+        self.routing_key = delivery.routing_key
+        self.body_bytes = len(delivery.body)
+        self._publisher = publisher
+        self._courier = courier
+        self._reply_ttl_s = reply_ttl_s
+
+    def reply(self, result: Any) -> None:
+        """Send the result."""
+        if self.received.msg_id is not None:
+            unique_id = os.urandom(16).hex()
+            self._send(unique_id, encode_result(self.received.msg_id, unique_id, result))
+
+    def fail(self, error: BaseException) -> None:
+        """Send the exception."""
+        if self.received.msg_id is not None:
+            unique_id = os.urandom(16).hex()
+            self._send(unique_id, encode_failure(self.received.msg_id, unique_id, serialize_failure(error)))
+
+    def heartbeat(self) -> None:
+        """Tell the caller that the request is being worked on; lost heartbeats are not sent again."""
+        if self.received.msg_id is None:
+            return
+        unique_id = os.urandom(16).hex()
+        body = encode_heartbeat(self.received.msg_id, unique_id)
+        deadline = Deadline.after(min(HAND_OVER_S, (self.received.monitor_timeout_s or 2.0) / 2))
+        headers = dict(self.scope.carrier if self.scope else NO_CARRIER)
+        shipment = Shipment(self._outgoing(unique_id, body, headers), deadline, is_followed=True)
+        try:
+            self._publisher.send(shipment, deadline, retry=0)
+        except MessageDeliveryFailure:
+            return
+
+    def _send(self, unique_id: str, body: bytes) -> None:
+        carrier = self.scope.carrier if self.scope else NO_CARRIER
+        headers = reply_headers(self.timeline.stamp_reply(), carrier)
+        shipment = Shipment(self._outgoing(unique_id, body, headers), Deadline.after(self._reply_ttl_s))
+        try:
+            self._publisher.send(shipment, Deadline.after(HAND_OVER_S), retry=0)
+        except MessageDeliveryFailure:
+            self._courier.send_later(shipment, 0.0)
+
+    def _outgoing(self, unique_id: str, body: bytes, headers: dict[str, str]) -> Outgoing:
+        return Outgoing(
+            DEFAULT_EXCHANGE, self.received.reply_queue or "", body, headers, unique_id,
+            delivery_mode=TRANSIENT,
+        )

@@ -1,0 +1,143 @@
+"""Receives requests for one server and hands them to its workers."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from tracedrpc._deadline import Deadline
+from tracedrpc.driver import Listener
+from tracedrpc.drivers.rabbit.consumer import Consumer
+from tracedrpc.drivers.rabbit.incoming import RabbitIncoming
+from tracedrpc.drivers.rabbit.topology import server_queues
+from tracedrpc.exceptions import DecodeError
+from tracedrpc.wire.dedup import Seen
+from tracedrpc.wire.request import decode_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracedrpc.driver import Incoming, Workers
+    from tracedrpc.drivers.rabbit.connector import Connector
+    from tracedrpc.drivers.rabbit.courier import Courier
+    from tracedrpc.drivers.rabbit.link import Delivery, Link
+    from tracedrpc.drivers.rabbit.publisher import Publisher
+    from tracedrpc.options import Options
+    from tracedrpc.target import Target
+    from tracedrpc.telemetry import Telemetry
+
+START_S: Final = 10.0
+"""How long a server tries to reach a broker before `start` fails."""
+STOP_S: Final = 5.0
+
+
+class RabbitListener(Listener):
+    """Admits a request when a worker is free, acknowledges it, and only then lets it start.
+
+    What waits for a worker stays unacknowledged, so that it goes to another server when this one
+    dies or stops; the prefetch, a little above the number of workers, bounds it.
+    """
+
+    def __init__(
+        self, target: Target, exchange: str, connector: Connector, publisher: Publisher,
+        courier: Courier, options: Options, telemetry: Telemetry,
+    ) -> None:
+        self._topic = target.topic or ""
+        self._connector = connector
+        self._publisher = publisher
+        self._courier = courier
+        self._options = options
+        self._telemetry = telemetry
+        self._queues = server_queues(
+            target.exchange or exchange, self._topic, target.server or "", os.urandom(16).hex(), options,
+        )
+        self._fanout = self._queues[-1].name
+        self._seen = Seen(options.dedup_window, options.dedup_most)
+        self._backlog: deque[Delivery] = deque()
+        self._consumer: Consumer | None = None
+        self._handle: Callable[[Incoming], None]
+        self._workers: Workers
+
+    def start(self, handle: Callable[[Incoming], None], workers: Workers) -> None:
+        """Declare, consume, and hand requests to `handle` on a worker."""
+        self._handle = handle
+        self._workers = workers
+        prefetch = self._options.rabbit_qos_prefetch_count or workers.size + max(1, workers.size // 10)
+        consumer = self._consumer = Consumer(
+            f"listener-{self._topic}", "listen", self._connector, self._queues, self, prefetch,
+            self._options, self._telemetry,
+        )
+        workers.when_free(consumer.wake)
+        consumer.start()
+        try:
+            consumer.wait_ready(Deadline.after(START_S))
+        except BaseException:
+            consumer.close()
+            raise
+
+    def stop(self) -> None:
+        """Cancel the consumers and give back what has not started."""
+        if self._consumer is not None:
+            self._consumer.stop(STOP_S)
+
+    def close(self) -> None:
+        """Delete the fanout queue and close the connection."""
+        if self._consumer is not None:
+            self._consumer.close()
+
+    # ---- on the listener's thread -------------------------------------------------------------
+
+    def take(self, deliveries: list[Delivery], link: Link) -> None:
+        """Acknowledge as many as there are free workers, then let those start."""
+        backlog = self._backlog
+        backlog.extend(deliveries)
+        admitted = []
+        while backlog and self._workers.reserve():
+            admitted.append(backlog.popleft())
+        if not admitted:
+            return
+        try:
+            link.ack(admitted[-1].tag)
+        except BaseException:
+            for _ in admitted:
+                self._workers.submit(_nothing)  # the broker delivers them again
+            raise
+        for delivery in admitted:
+            self._workers.submit(lambda delivery=delivery: self._work(delivery))  # type: ignore[misc]
+
+    def unstarted(self, deliveries: list[Delivery]) -> int:
+        """Forget what has not started and return its last tag."""
+        self._backlog.extend(deliveries)
+        tag = self._backlog[-1].tag if self._backlog else 0
+        self._backlog.clear()
+        return tag
+
+    def lost(self) -> None:
+        """Forget what was not acknowledged: the broker delivers it again."""
+        self._backlog.clear()
+
+    # ---- on a worker --------------------------------------------------------------------------
+
+    def _work(self, delivery: Delivery) -> None:
+        try:
+            received = decode_request(
+                delivery.body, delivery.properties(),
+                fanout=delivery.consumer == self._fanout, max_bytes=self._options.max_message_size,
+            )
+        except DecodeError as error:
+            self._telemetry.message_discarded(delivery.consumer, error.reason, delivery.body)
+            return
+        if received.unique_id is not None and not self._seen.add(received.unique_id):
+            self._telemetry.message_discarded(delivery.consumer, "duplicate", delivery.body)
+            return
+        if received.monitor_timeout_s is not None or received.msg_id is not None:
+            received.context["client_timeout"] = received.monitor_timeout_s
+        self._handle(RabbitIncoming(
+            received, delivery, self._topic, self._publisher, self._courier,
+            self._options.kombu_missing_consumer_retry_timeout,
+        ))
+
+
+def _nothing() -> None:
+    """Give a reserved worker back."""

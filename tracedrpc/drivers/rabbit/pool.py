@@ -1,0 +1,253 @@
+"""The pool of connections that messages are sent on: few, reused, last in first out."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from time import monotonic, monotonic_ns
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from tracedrpc.drivers.rabbit.errors import AcquireTimeout, ConnectionClosed
+from tracedrpc.telemetry import PoolStats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tracedrpc._deadline import Deadline
+    from tracedrpc.telemetry import ConnectionInfo, Telemetry
+
+KEPT_S: Final = 0.005
+"""How long to wait for a connection that the keeper looks after, rather than to open another."""
+
+
+class Pooled(Protocol):
+    """What a pool asks of its connections."""
+
+    info: ConnectionInfo
+    used_s: float
+
+    def close(self) -> None:
+        """Say goodbye and close."""
+        ...
+
+    def abandon(self) -> None:
+        """Close without a word."""
+        ...
+
+    def forget(self) -> None:
+        """Let go in a child process."""
+        ...
+
+
+C = TypeVar("C", bound=Pooled)
+
+
+class ConnectionPool(Generic[C]):
+    """Connections are opened when needed, up to `max_size`, and closed when idle for `ttl_s`.
+
+    The pool decides under its lock and opens and closes outside it. A connection is either idle
+    here or in one thread's hands.
+    """
+
+    def __init__(
+        self, open_: Callable[[Deadline], C], telemetry: Telemetry, *,
+        max_size: int, min_size: int, ttl_s: float, name: str = "send",
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.name = name
+        self._open = open_
+        self._telemetry = telemetry
+        self._max_size = max_size
+        self._min_size = min_size
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._changed = threading.Condition(threading.Lock())
+        self._idle: deque[C] = deque()
+        self._size = 0
+        self._kept = 0
+        self._waiters = 0
+        self._created = 0
+        self._closed_count = 0
+        self._is_closed = False
+        telemetry.pool_opened(self)
+
+    def stats(self) -> PoolStats:
+        """Return the counts of this instant."""
+        idle = len(self._idle)
+        return PoolStats(
+            idle, self._size - idle, self._waiters, self._max_size, self._created, self._closed_count,
+        )
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        return f"<ConnectionPool {self.name}: {stats.idle} idle, {stats.in_use} in use, at most {stats.max_size}>"
+
+    # ---- borrowing ----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def borrow(self, deadline: Deadline) -> Iterator[C]:
+        """Lend a connection to the `with` block; it is given up when the block raises."""
+        connection = self.acquire(deadline)
+        try:
+            yield connection
+        except BaseException:
+            self.discard(connection, "error")
+            raise
+        self.release(connection)
+
+    def acquire(self, deadline: Deadline) -> C:
+        """Return a connection that is the caller's until `release` or `discard`.
+
+        Raises:
+            AcquireTimeout: all are in use and none came back before the deadline.
+            ConnectFailed: a new one could not be opened.
+            ConnectionClosed: the pool is closed.
+        """
+        with self._changed:
+            if self._idle and not self._is_closed:
+                connection = self._idle.pop()
+                hit = True
+            else:
+                hit = False
+        if hit:
+            self._telemetry.connection_acquired(self, "hit", 0)
+            return connection
+        return self._acquire_slowly(deadline)
+
+    def _acquire_slowly(self, deadline: Deadline) -> C:
+        began_ns = monotonic_ns()
+        idle = self._wait_for_turn(deadline, began_ns)
+        if idle is not None:
+            self._telemetry.connection_acquired(self, "waited", monotonic_ns() - began_ns)
+            return idle
+        try:
+            connection = self._open(deadline)
+        except BaseException:
+            self._give_slot_back()
+            raise
+        with self._changed:
+            self._created += 1
+            was_closed = self._is_closed
+        if was_closed:
+            self.discard(connection, "pool_closed")
+            raise ConnectionClosed("the transport was closed while a connection was opened")
+        self._telemetry.connection_acquired(self, "created", monotonic_ns() - began_ns)
+        return connection
+
+    def _wait_for_turn(self, deadline: Deadline, began_ns: int) -> C | None:
+        """Wait for an idle connection, or reserve a slot for a new one (None)."""
+        with self._changed:
+            self._waiters += 1
+            try:
+                while not self._is_closed:
+                    if self._idle:
+                        return self._idle.pop()
+                    if self._kept and self._changed.wait(min(KEPT_S, deadline.left_s())):
+                        continue
+                    if self._size < self._max_size:
+                        self._size += 1
+                        return None
+                    if not self._changed.wait(deadline.left_s()) and deadline.is_expired():
+                        break
+            finally:
+                self._waiters -= 1
+            is_closed = self._is_closed
+        waited_ns = monotonic_ns() - began_ns
+        self._telemetry.acquire_failed(self, "closed" if is_closed else "timeout", waited_ns)
+        if is_closed:
+            raise ConnectionClosed("the transport is closed; make a new one")
+        raise AcquireTimeout(
+            f"no connection in {waited_ns / 1e9:.3f} s: all {self._max_size} are in use; "
+            f"raise rpc_conn_pool_size or look for what holds them",
+        )
+
+    def _give_slot_back(self) -> None:
+        with self._changed:
+            self._size -= 1
+            self._changed.notify()
+
+    # ---- giving back --------------------------------------------------------------------------
+
+    def release(self, connection: C) -> None:
+        """Give a connection back for the next borrower."""
+        with self._changed:
+            if not self._is_closed:
+                self._idle.append(connection)
+                if self._waiters:
+                    self._changed.notify()
+                return
+        self.discard(connection, "pool_closed")
+
+    def discard(self, connection: C, reason: str) -> None:
+        """Give up a connection: "idle" and "pool_closed" politely, "error" and "stale" at once."""
+        with self._changed:
+            self._size -= 1
+            self._closed_count += 1
+            self._changed.notify()
+        if reason in {"idle", "pool_closed"}:
+            connection.close()
+        else:
+            connection.abandon()
+        self._telemetry.connection_closed(connection.info, reason)
+
+    # ---- keeping ------------------------------------------------------------------------------
+
+    def take_idle(self, index: int) -> C | None:
+        """Return the idle connection at `index` counted from the coldest, or None."""
+        with self._changed:
+            if index >= len(self._idle):
+                return None
+            connection = self._idle[index]
+            del self._idle[index]
+            self._kept += 1
+        return connection
+
+    def put_idle(self, connection: C, index: int) -> None:
+        """Put a connection that was looked after back to its place."""
+        with self._changed:
+            self._kept -= 1
+            if not self._is_closed:
+                self._idle.insert(min(index, len(self._idle)), connection)
+                if self._waiters:
+                    self._changed.notify()
+                return
+        self.discard(connection, "pool_closed")
+
+    def drop_kept(self, connection: C, reason: str) -> None:
+        """Give up a connection that was looked after."""
+        with self._changed:
+            self._kept -= 1
+        self.discard(connection, reason)
+
+    def is_expired(self, connection: C) -> bool:
+        """Tell whether a connection has been idle for too long and there are enough without it."""
+        return self._size > self._min_size and self.idle_s(connection) >= self._ttl_s
+
+    def idle_s(self, connection: C) -> float:
+        """Return for how long a connection has not been used."""
+        return self._clock() - connection.used_s
+
+    # ---- the end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the idle connections and refuse further borrowing; borrowed ones close on release."""
+        with self._changed:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            idle = list(self._idle)
+            self._idle.clear()
+            self._changed.notify_all()
+        for connection in idle:
+            self.discard(connection, "pool_closed")
+        self._telemetry.pool_closed(self)
+
+    def forget(self) -> None:
+        """Start empty in a child process; the connections are the parent's."""
+        for connection in self._idle:
+            connection.forget()
+        self._changed = threading.Condition(threading.Lock())
+        self._idle = deque()
+        self._size = self._kept = self._waiters = 0
+

@@ -1,0 +1,163 @@
+"""Publishes messages on pooled connections, and tries again while the deadline allows."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Final
+
+from tracedrpc.drivers.rabbit.backoff import Backoff
+from tracedrpc.drivers.rabbit.connector import is_fatal
+from tracedrpc.drivers.rabbit.errors import BROKEN, AcquireTimeout, ConnectFailed, ConnectionClosed, reason_of
+from tracedrpc.drivers.rabbit.outgoing import Outcome
+from tracedrpc.exceptions import MessageDeliveryFailure
+from tracedrpc.message import Stage
+
+if TYPE_CHECKING:
+    from tracedrpc._deadline import Deadline
+    from tracedrpc.drivers.rabbit.link import Link
+    from tracedrpc.drivers.rabbit.keeper import Keeper
+    from tracedrpc.drivers.rabbit.outgoing import Shipment
+    from tracedrpc.drivers.rabbit.pool import ConnectionPool
+    from tracedrpc.options import Options
+    from tracedrpc.telemetry import Telemetry
+
+UNREAD_MOST: Final = 16
+"""Confirms that may be missing before a borrower reads them, instead of leaving it to the keeper."""
+REST_S: Final = 0.05
+"""A connection that was idle longer is looked at before it is used: the broker may have closed it."""
+
+
+class Publisher:
+    """Hands messages to the broker. Thread-safe; each message holds a connection while it does."""
+
+    def __init__(
+        self, pool: ConnectionPool[Link], keeper: Keeper, options: Options, telemetry: Telemetry,
+    ) -> None:
+        self._pool = pool
+        self._keeper = keeper
+        self._options = options
+        self._telemetry = telemetry
+        self._write_s = options.heartbeat_timeout_threshold or 60.0
+        self._confirm_s = 2 * self._write_s
+        self._closing = threading.Event()
+
+    def close(self) -> None:
+        """End the waits between attempts."""
+        self._closing.set()
+
+    def send(self, shipment: Shipment, deadline: Deadline, retry: int | None = None) -> None:
+        """Hand a message to the socket; its outcome goes to the courier when the broker tells.
+
+        Raises:
+            MessageDeliveryFailure: it could not be handed over before the deadline.
+        """
+        self._attempt(shipment, deadline, retry, wait=False)
+
+    def deliver(self, shipment: Shipment, deadline: Deadline, retry: int | None = None) -> Outcome:
+        """Hand a message to the broker and wait for its word: CONFIRMED or RETURNED.
+
+        Raises:
+            MessageDeliveryFailure: the broker did not take it before the deadline.
+        """
+        self._attempt(shipment, deadline, retry, wait=True)
+        return shipment.outcome or Outcome.LOST
+
+    def _attempt(self, shipment: Shipment, deadline: Deadline, retry: int | None, *, wait: bool) -> None:
+        backoff = None
+        for attempt in itertools.count():
+            try:
+                self._once(shipment, deadline, wait=wait)
+                if not wait or shipment.outcome in {Outcome.CONFIRMED, Outcome.RETURNED}:
+                    return
+                failure: Exception = MessageDeliveryFailure("the broker refused it or the connection broke")
+            except (AcquireTimeout, ConnectionClosed) as error:
+                raise self._failure(shipment, error) from error
+            except ConnectFailed as error:
+                if is_fatal(error):
+                    raise self._failure(shipment, error) from error
+                failure = error
+            except BROKEN as error:
+                failure = error
+            if retry is not None and 0 <= retry <= attempt:
+                raise self._failure(shipment, failure) from failure
+            backoff = backoff or Backoff(self._options.kombu_reconnect_delay, self._options.kombu_reconnect_max_delay)
+            self._pause(shipment, deadline, backoff.next_s(), failure)
+
+    def _pause(self, shipment: Shipment, deadline: Deadline, delay_s: float, failure: Exception) -> None:
+        if deadline.is_expired():
+            raise self._failure(shipment, failure) from failure
+        self._telemetry.publish_retried(
+            shipment.invocation, shipment.outgoing.routing_key, reason_of(failure).value, delay_s,
+        )
+        if self._closing.wait(min(delay_s, deadline.left_s())):
+            raise self._failure(shipment, failure) from failure
+
+    def _failure(self, shipment: Shipment, cause: Exception) -> MessageDeliveryFailure:
+        outgoing = shipment.outgoing
+        return MessageDeliveryFailure(
+            f"message {outgoing.message_id} for exchange '{outgoing.exchange.name}', routing key "
+            f"'{outgoing.routing_key}' was not taken by the broker: {cause}",
+        )
+
+    def _once(self, shipment: Shipment, deadline: Deadline, *, wait: bool) -> None:
+        invocation = shipment.invocation
+        if invocation is not None:
+            invocation.stage = Stage.POOL_ACQUIRE
+            invocation.acquire_ns = monotonic_ns()
+        try:
+            link = self._borrow(deadline)
+        except ConnectFailed:
+            if invocation is not None:
+                invocation.stage = Stage.CONNECT
+            raise
+        try:
+            if invocation is not None:
+                invocation.acquired_ns = monotonic_ns()
+                invocation.stage = Stage.PUBLISH
+                invocation.peer = link.info.peer
+                invocation.attempts += 1
+            link.publish(shipment, min(deadline.left_s(), self._write_s))
+            if invocation is not None:
+                invocation.published_ns = monotonic_ns()
+                if invocation.stage is Stage.PUBLISH:
+                    invocation.stage = Stage.CONFIRM
+            if wait:
+                self._wait(link, shipment, deadline)
+        except BROKEN as error:
+            self._telemetry.connection_lost(link.info, reason_of(error).value)
+            self._pool.discard(link, "error")
+            raise
+        except BaseException:
+            self._pool.discard(link, "error")
+            raise
+        self._give_back(link)
+
+    def _borrow(self, deadline: Deadline) -> Link:
+        """Borrow a connection that the broker has not closed meanwhile."""
+        while True:
+            link = self._pool.acquire(deadline)
+            is_tired = len(link.unsettled) >= UNREAD_MOST or self._pool.idle_s(link) > REST_S
+            if not is_tired or not link.is_stale():
+                return link
+            self._telemetry.connection_lost(link.info, "stale")
+            self._pool.discard(link, "stale")
+
+    def _give_back(self, link: Link) -> None:
+        has_unsettled = bool(link.unsettled)
+        self._pool.release(link)
+        if has_unsettled:
+            self._keeper.watch()
+
+    def _wait(self, link: Link, shipment: Shipment, deadline: Deadline) -> None:
+        """Read until the broker has said something about the message.
+
+        A late confirm would be taken for another message's, so a time-out ends the link.
+        """
+        limit = deadline.sooner(self._confirm_s)
+        while shipment.outcome is None:
+            if limit.is_expired():
+                raise TimeoutError("the broker did not confirm a message in time")
+            link.read(limit.left_s())
+

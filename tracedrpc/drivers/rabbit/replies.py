@@ -1,0 +1,78 @@
+"""Receives replies: one queue, one connection and one thread for each transport."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from tracedrpc.drivers.rabbit.consumer import Consumer
+from tracedrpc.drivers.rabbit.topology import reply_queue
+
+if TYPE_CHECKING:
+    from tracedrpc._deadline import Deadline
+    from tracedrpc.drivers.rabbit.connector import Connector
+    from tracedrpc.drivers.rabbit.link import Delivery, Link
+    from tracedrpc.drivers.waiters import Waiters
+    from tracedrpc.options import Options
+    from tracedrpc.telemetry import Telemetry
+
+
+class Replies:
+    """Starts with the first call, on the thread `tracedrpc-replies`; hands replies to the waiters.
+
+    The queue outlives a lost connection (it expires when unused for long), so that replies that
+    came meanwhile are received after the reconnect.
+    """
+
+    def __init__(self, connector: Connector, waiters: Waiters, options: Options, telemetry: Telemetry) -> None:
+        self._connector = connector
+        self._waiters = waiters
+        self._options = options
+        self._telemetry = telemetry
+        self._lock = threading.Lock()
+        self._consumer: Consumer | None = None
+        self._queue = reply_queue(os.urandom(16).hex(), options)
+        self.name = self._queue.name
+
+    def ensure(self, deadline: Deadline) -> None:
+        """Return when replies are received; quick after the first time.
+
+        Raises:
+            ConnectFailed: no broker before the deadline.
+        """
+        consumer = self._consumer
+        if consumer is None or not consumer.is_consuming():
+            self._begun().wait_ready(deadline)
+
+    def _begun(self) -> Consumer:
+        with self._lock:
+            consumer = self._consumer
+            if consumer is None or consumer.has_ended():
+                consumer = self._consumer = Consumer(
+                    "replies", "replies", self._connector, [self._queue], self, 0,
+                    self._options, self._telemetry,
+                )
+                consumer.start()
+        return consumer
+
+    def close(self) -> None:
+        """Delete the queue and end the thread."""
+        with self._lock:
+            consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+
+    def take(self, deliveries: list[Delivery], link: Link) -> None:
+        """Hand replies to those who wait, then acknowledge them all at once."""
+        for delivery in deliveries:
+            self._waiters.deliver(self.name, delivery.body, delivery.properties(), delivery.received_ns)
+        if deliveries:
+            link.ack(deliveries[-1].tag)
+
+    def unstarted(self, deliveries: list[Delivery]) -> int:  # noqa: ARG002 - nothing is ever given back
+        """Nothing is kept here: replies are taken at once."""
+        return 0
+
+    def lost(self) -> None:
+        """Nothing is kept here: the broker delivers again what was not acknowledged."""

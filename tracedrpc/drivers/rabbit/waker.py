@@ -1,0 +1,36 @@
+"""Wakes a thread that waits on a socket."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+
+class Waker:
+    """A pipe to poll beside a socket: `wake()` from any thread makes it readable."""
+
+    __slots__ = ("_read", "_write")
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def fileno(self) -> int:
+        """Return what to poll for reading."""
+        return self._read
+
+    def wake(self) -> None:
+        """Make the pipe readable; harmless when it is, or when it is closed."""
+        with contextlib.suppress(OSError):
+            os.write(self._write, b".")
+
+    def drain(self) -> None:
+        """Make the pipe unreadable again; the waiting thread calls it when it has woken."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._read, 4096)
+
+    def close(self) -> None:
+        """Close both ends; the waiting thread calls it when it ends."""
+        for end in (self._read, self._write):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._read = self._write = -1

@@ -1,0 +1,175 @@
+"""The callers that wait for replies, and what reaches them."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from tracedrpc.drivers.timeouts import timed_out
+from tracedrpc.exceptions import DecodeError, MessagingException
+from tracedrpc.message import Stage
+from tracedrpc.wire.failure import rebuild_failure
+from tracedrpc.wire.reply import Reply, decode_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracedrpc.message import Invocation
+    from tracedrpc.telemetry import Telemetry
+    from tracedrpc.wire.body import Properties
+
+REMEMBERED: Final = 1000
+"""How many ended calls are remembered, to tell a late or second reply from a stray one."""
+
+
+class Waiter:
+    """One caller's place to wait. Made and waited on by the caller, filled by another thread."""
+
+    __slots__ = ("_latch", "error", "invocation", "reply")
+
+    def __init__(self, invocation: Invocation) -> None:
+        self.invocation = invocation
+        self.reply: Reply | None = None
+        self.error: BaseException | None = None
+        self._latch = _thread.allocate_lock()
+        self._latch.acquire()
+
+    def release(self) -> None:
+        """Let the caller run; whoever took the waiter out of `Waiters` calls this, once."""
+        self._latch.release()
+
+    def wait(self) -> bool:
+        """Wait for the reply; False when the deadline or the monitor's limit has passed."""
+        invocation = self.invocation
+        monitor_s = invocation.request.monitor_timeout_s
+        if monitor_s is None:
+            return self._latch.acquire(timeout=invocation.deadline.left_s())
+        while True:
+            quiet_s = (monotonic_ns() - invocation.heartbeat_ns) / 1e9
+            left_s = invocation.deadline.left_s()
+            if self._latch.acquire(timeout=max(0.0, min(left_s, monitor_s - quiet_s))):
+                return True
+            if invocation.deadline.is_expired():
+                return False
+            if (monotonic_ns() - invocation.heartbeat_ns) / 1e9 >= monitor_s:
+                invocation.stage = Stage.HEARTBEAT_LOST
+                return False
+
+
+class Waiters:
+    """All waiting calls of one transport, by message id. Thread-safe."""
+
+    def __init__(self, telemetry: Telemetry, allowed_remote_exmods: Sequence[str], max_bytes: int) -> None:
+        self._telemetry = telemetry
+        self._allowed = tuple(allowed_remote_exmods)
+        self._max_bytes = max_bytes
+        self._waiting: dict[str, Waiter] = {}
+        self._ended: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._closed: BaseException | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def expect(self, invocation: Invocation) -> Waiter:
+        """Make a place for the reply; call it before the request is sent, `forget` it after."""
+        waiter = Waiter(invocation)
+        invocation.heartbeat_ns = monotonic_ns()
+        with self._lock:
+            if self._closed is not None:
+                raise MessagingException("the transport is closed; make a new one") from self._closed
+            self._waiting[invocation.request.msg_id or ""] = waiter
+        return waiter
+
+    def forget(self, waiter: Waiter) -> None:
+        """Give the place up; a reply that comes now is late."""
+        msg_id = waiter.invocation.request.msg_id or ""
+        if self._waiting.pop(msg_id, None) is not None:
+            self._remember(msg_id, "late")
+
+    def result(self, waiter: Waiter) -> Any:
+        """Wait, and return the result.
+
+        Raises:
+            MessagingTimeout: nothing came in time; it says how far the call had come.
+            Exception: what the remote method raised, or why the call was given up.
+        """
+        if not waiter.wait():
+            raise self.give_up(waiter)
+        invocation = waiter.invocation
+        invocation.woken_ns = monotonic_ns()
+        if waiter.error is not None:
+            raise waiter.error
+        reply = waiter.reply
+        if reply is None:
+            raise MessagingException("a reply was announced and is not there")
+        invocation.stage = Stage.DONE
+        if reply.failure is not None:
+            raise rebuild_failure(reply.failure, self._allowed)
+        return reply.result
+
+    def give_up(self, waiter: Waiter) -> BaseException:
+        """Report and return the time-out of a call that nobody waits for any more."""
+        self.forget(waiter)
+        waiter.invocation.ended_ns = monotonic_ns()
+        self._telemetry.call_timed_out(waiter.invocation)
+        return timed_out(waiter.invocation)
+
+    def deliver(self, queue: str, body: bytes, properties: Properties, replied_ns: int) -> None:
+        """Take in a reply or heartbeat as it came from the wire; reply thread; never raises."""
+        try:
+            reply = decode_reply(body, properties, self._max_bytes)
+        except DecodeError as error:
+            self._telemetry.message_discarded(queue, error.reason, body)
+            return
+        if not reply.ending and reply.failure is None and reply.result is None:
+            self._heartbeat(reply.msg_id)
+            return
+        waiter = self._waiting.pop(reply.msg_id, None)
+        if waiter is None:
+            self._telemetry.reply_discarded(reply.msg_id, self._ended.get(reply.msg_id, "unknown"))
+            return
+        self._remember(reply.msg_id, "duplicate")
+        waiter.reply = reply
+        waiter.invocation.replied_ns = replied_ns
+        waiter.invocation.server_times = reply.server_times
+        waiter.release()
+
+    def _heartbeat(self, msg_id: str) -> None:
+        waiter = self._waiting.get(msg_id)
+        if waiter is None:
+            return
+        invocation = waiter.invocation
+        now_ns = monotonic_ns()
+        invocation.heartbeat_gap_ns = max(invocation.heartbeat_gap_ns, now_ns - invocation.heartbeat_ns)
+        invocation.heartbeat_ns = now_ns
+        invocation.heartbeats += 1
+        invocation.stage = Stage.SERVER
+        self._telemetry.heartbeat_received(invocation)
+
+    def fail(self, invocation: Invocation, error: BaseException) -> None:
+        """End one waiting call with an error."""
+        waiter = self._waiting.pop(invocation.request.msg_id or "", None)
+        if waiter is not None:
+            waiter.error = error
+            waiter.release()
+
+    def close(self, error: BaseException) -> None:
+        """End every waiting call with an error and accept no more."""
+        with self._lock:
+            self._closed = error
+            waiting = list(self._waiting)
+        for msg_id in waiting:
+            waiter = self._waiting.pop(msg_id, None)
+            if waiter is not None:
+                waiter.error = error
+                waiter.release()
+
+    def _remember(self, msg_id: str, fate: str) -> None:
+        ended = self._ended
+        ended[msg_id] = fate
+        while len(ended) > REMEMBERED:
+            with self._lock:
+                ended.pop(next(iter(ended)), None)

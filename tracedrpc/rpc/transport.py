@@ -1,0 +1,170 @@
+"""The handle that clients and servers are made from: settings, telemetry and a driver."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tracedrpc import _guard
+from tracedrpc._settings import load
+from tracedrpc.exceptions import DriverLoadFailure
+from tracedrpc.options import Options
+from tracedrpc.telemetry import Telemetry
+from tracedrpc.url import TransportURL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracedrpc.driver import Driver
+
+DRIVERS: Final = "tracedrpc.drivers"
+"""The entry-point group of drivers."""
+
+_default_exchange = Options.__dataclass_fields__["control_exchange"].default
+
+
+class TransportOptions:
+    """How a message is to be carried.
+
+    Args:
+        at_least_once: raise `MessageUndeliverable` at once when no queue takes the message.
+    """
+
+    __slots__ = ("_at_least_once",)
+
+    def __init__(self, at_least_once: bool = False) -> None:
+        self._at_least_once = at_least_once
+
+    @property
+    def at_least_once(self) -> bool:
+        """Whether a message that no queue takes is an error at once."""
+        return self._at_least_once
+
+    def __repr__(self) -> str:
+        return f"TransportOptions(at_least_once={self._at_least_once})"
+
+
+class Transport:
+    """What clients and servers of one process share. Thread-safe; connects when first used.
+
+    Leave a `with` block, or call `cleanup`, to close its connections.
+
+    Attributes:
+        conf: what it was made from: the caller's configuration, or else `options`.
+        options: every setting, checked.
+        telemetry: who is told what happens.
+    """
+
+    conf: Any
+    options: Options
+    telemetry: Telemetry
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.options = self.conf = Options()
+        self.telemetry = Telemetry()
+
+    @property
+    def driver(self) -> Driver:
+        """What carries the messages."""
+        return self._driver
+
+    def cleanup(self) -> None:
+        """Close everything; calls under way fail."""
+        self._driver.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.cleanup()
+
+
+class RPCTransport(Transport):
+    """A transport for RPC."""
+
+
+def get_rpc_transport(
+    conf: Any = None,
+    url: str | TransportURL | None = None,
+    allowed_remote_exmods: Sequence[str] | None = None,
+    transport_cls: type[Transport] = RPCTransport,
+    *,
+    telemetry: Telemetry | None = None,
+) -> Any:
+    """Return a transport; nothing connects before it is used.
+
+    Args:
+        conf: None, an `Options`, or an oslo.config `ConfigOpts`.
+        url: "rabbit://user:password@host:5672/vhost?option=value"; None takes it from the settings.
+        allowed_remote_exmods: modules whose exceptions are raised here as what they were there.
+        transport_cls: what to return an instance of.
+        telemetry: None means the installed one.
+
+    Raises:
+        InvalidTransportURL: the URL cannot be understood.
+        InvalidOption: a setting is unknown or out of range.
+        DriverLoadFailure: there is no driver for the URL's scheme.
+    """
+    parsed = url if isinstance(url, TransportURL) else TransportURL.parse(conf, url)
+    options = _with_default_exchange(load(conf, parsed.query))
+    told = _guard.guarded(telemetry or _guard.installed())
+    make = _find_driver(str(parsed.transport).partition("+")[0])
+    driver = make(parsed, options, told, list(allowed_remote_exmods or ()), options.control_exchange)
+    return bind(transport_cls(driver), conf, options, told)
+
+
+def bind(transport: Transport, conf: Any, options: Options, telemetry: Telemetry) -> Transport:
+    """Give a new transport what it was made from, and return it.
+
+    It is not the constructor's business, because `transport_cls` may be an application's class
+    with oslo.messaging's constructor: the driver and nothing else.
+    """
+    transport.conf = options if conf is None else conf
+    transport.options = options
+    transport.telemetry = telemetry
+    return transport
+
+
+def get_transport(
+    conf: Any,
+    url: str | TransportURL | None = None,
+    allowed_remote_exmods: Sequence[str] | None = None,
+) -> Any:
+    """Return an RPC transport, under the function's old name. Use `get_rpc_transport`."""
+    warnings.warn("get_transport is deprecated: use get_rpc_transport", DeprecationWarning, stacklevel=2)
+    return get_rpc_transport(conf, url, allowed_remote_exmods)
+
+
+def set_transport_defaults(control_exchange: str) -> None:
+    """Choose the exchange of transports made from now on whose settings do not name one."""
+    global _default_exchange  # noqa: PLW0603 - oslo.messaging's API: the process has one default
+    _default_exchange = control_exchange
+
+
+def _with_default_exchange(options: Options) -> Options:
+    stock = Options.__dataclass_fields__["control_exchange"].default
+    unset = options.control_exchange == stock
+    return replace(options, control_exchange=_default_exchange) if unset else options
+
+
+def _find_driver(name: str) -> Any:
+    """Return a driver's class by the name of its entry point.
+
+    Raises:
+        DriverLoadFailure: there is none, or it cannot be imported; the text names those there are.
+    """
+    from stevedore import driver  # noqa: PLC0415 - only who makes a transport pays for it
+
+    try:
+        return driver.DriverManager(DRIVERS, name, warn_on_missing_entrypoint=False).driver
+    except Exception as error:
+        raise DriverLoadFailure(name, f"{error}; there are {_driver_names()}") from error
+
+
+def _driver_names() -> str:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - on this error only
+
+    names = sorted({entry.name for entry in entry_points(group=DRIVERS)})
+    return ", ".join(names) or "none: is the distribution 'tracedrpc' installed?"
