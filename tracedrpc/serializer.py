@@ -71,7 +71,11 @@ class JsonPayloadSerializer(NoOpSerializer):
 
     @staticmethod
     def serialize_entity(ctxt: Any, entity: Any) -> Any:  # noqa: ARG004 - the interface
-        """Return the entity as primitives; static, as oslo.messaging has it."""
+        """Return the entity as primitives; static, as oslo.messaging has it.
+
+        Raises:
+            ValueError: an object without attributes.
+        """
         return _primitive(entity, 0)
 
 
@@ -107,4 +111,4 @@ def _open(value: Any, level: int) -> Any:
         return [_primitive(each, level) for each in value]
     if hasattr(value, "__dict__"):
         return _primitive(vars(value), level + 1)
-    return str(value)
+    raise ValueError(f"cannot convert a {type(value).__qualname__} to primitives")

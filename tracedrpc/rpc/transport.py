@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from tracedrpc import _guard
-from tracedrpc._settings import load
 from tracedrpc.exceptions import DriverLoadFailure
-from tracedrpc.options import Options
+from tracedrpc.options import Options, load, set_default_control_exchange
 from tracedrpc.telemetry import Telemetry
 from tracedrpc.url import TransportURL
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 DRIVERS: Final = "tracedrpc.drivers"
 """The entry-point group of drivers."""
 
-_default_exchange = Options.__dataclass_fields__["control_exchange"].default
+T = TypeVar("T", bound="Transport")
 
 
 class TransportOptions:
@@ -107,15 +105,17 @@ def get_rpc_transport(
         InvalidOption: a setting is unknown or out of range.
         DriverLoadFailure: there is no driver for the URL's scheme.
     """
-    parsed = url if isinstance(url, TransportURL) else TransportURL.parse(conf, url)
-    options = _with_default_exchange(load(conf, parsed.query))
+    base = load(conf, {})
+    if not isinstance(url, TransportURL):
+        url = TransportURL.parse(base if conf is None else conf, url)
+    options = load(conf, url.query) if url.query else base
     told = _guard.guarded(telemetry or _guard.installed())
-    make = _find_driver(str(parsed.transport).partition("+")[0])
-    driver = make(parsed, options, told, list(allowed_remote_exmods or ()), options.control_exchange)
+    make = _find_driver(str(url.transport).partition("+")[0])
+    driver = make(url, options, told, list(allowed_remote_exmods or ()), options.control_exchange)
     return bind(transport_cls(driver), conf, options, told)
 
 
-def bind(transport: Transport, conf: Any, options: Options, telemetry: Telemetry) -> Transport:
+def bind(transport: T, conf: Any, options: Options, telemetry: Telemetry) -> T:
     """Give a new transport what it was made from, and return it.
 
     It is not the constructor's business, because `transport_cls` may be an application's class
@@ -139,14 +139,7 @@ def get_transport(
 
 def set_transport_defaults(control_exchange: str) -> None:
     """Choose the exchange of transports made from now on whose settings do not name one."""
-    global _default_exchange  # noqa: PLW0603 - oslo.messaging's API: the process has one default
-    _default_exchange = control_exchange
-
-
-def _with_default_exchange(options: Options) -> Options:
-    stock = Options.__dataclass_fields__["control_exchange"].default
-    unset = options.control_exchange == stock
-    return replace(options, control_exchange=_default_exchange) if unset else options
+    set_default_control_exchange(control_exchange)
 
 
 def _find_driver(name: str) -> Any:

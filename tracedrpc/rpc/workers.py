@@ -6,6 +6,7 @@ import sys
 import threading
 import warnings
 from contextvars import Context
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +63,9 @@ class ThreadWorkers:
         """Run the job on the worker reserved before; the job must not raise."""
         with self._changed:
             self._submitted += 1
+            if self._stopped:
+                _threads.start(f"{self._name}-late", partial(self._run, job))
+                return
             if self._submitted > len(self._threads):
                 name = f"{self._name}-{len(self._threads) + 1}"
                 self._threads.append(_threads.start(name, self._work))
@@ -81,23 +85,23 @@ class ThreadWorkers:
         """
         own = int(threading.current_thread() in self._threads)
         with self._changed:
-            self._stopped = True
+            was_stopped, self._stopped = self._stopped, True
             done = self._changed.wait_for(lambda: self._submitted <= own, timeout_s)
-            threads, self._threads = self._threads, []
-        for _ in threads:
-            self._jobs.put(None)
+        if not was_stopped:
+            for _ in self._threads:
+                self._jobs.put(None)
         return done
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            try:
-                Context().run(job)
-            except BaseException:  # noqa: BLE001 - a worker outlives any job, SystemExit too
-                current = threading.current_thread()
-                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), current)))
-            self._finished()
+            self._run(job)
 
-    def _finished(self) -> None:
+    def _run(self, job: Job) -> None:
+        try:
+            Context().run(job)
+        except BaseException:  # noqa: BLE001 - a worker outlives any job, SystemExit too
+            current = threading.current_thread()
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), current)))
         with self._changed:
             self._submitted -= 1
             self._reserved -= 1
@@ -116,7 +120,12 @@ class InlineWorkers:
     it is the listener's: one request at a time.
     """
 
-    size = 1
+    def __init__(self) -> None:
+        self.size = 1
+        self._changed = threading.Condition(threading.Lock())
+        self._busy: list[int] = []
+        """Threads at work; one that serves a call made by its own job is in it twice."""
+        self._stopped = False
 
     def reserve(self) -> bool:
         """Return True: the thread that asks is the worker."""
@@ -124,14 +133,25 @@ class InlineWorkers:
 
     def submit(self, job: Job) -> None:
         """Run the job, in an empty context like on a thread of its own."""
-        Context().run(job)
+        thread_id = threading.get_ident()
+        self._busy.append(thread_id)
+        try:
+            Context().run(job)
+        finally:
+            self._busy.remove(thread_id)
+            if self._stopped:
+                with self._changed:
+                    self._changed.notify_all()
 
     def when_free(self, wake: Job) -> None:
         """Do nothing: no reservation is ever refused."""
 
-    def stop(self, timeout_s: float | None = None) -> bool:  # noqa: ARG002 - as ThreadWorkers
-        """Return True: what was submitted has run."""
-        return True
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Wait until jobs in other threads are finished; False when some are still running."""
+        own = threading.get_ident()
+        with self._changed:
+            self._stopped = True
+            return self._changed.wait_for(lambda: set(self._busy) <= {own}, timeout_s)
 
 
 def check_executor(name: str | None) -> None:

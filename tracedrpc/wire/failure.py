@@ -221,7 +221,8 @@ def _mark_remote(error: Exception, told: _Told) -> Exception:
     """Make `str()` tell the remote traceback too, and the class name that it came from afar."""
     text = told.text()
     try:
-        remote = _remote_class(type(error), told.module)
+        cls: Any = type(error)
+        remote = _remote_class(cls, told.module)
         vars(error)["_tracedrpc_text"] = text
         error.__class__ = remote
     except Exception:  # noqa: BLE001 - builtins refuse; foreign classes may do anything

@@ -100,7 +100,7 @@ class Keeper:
         """Read, heartbeat, expire; True when the connection went back to the pool."""
         if self._pool.is_expired(link) and not link.unsettled:
             self._telemetry.connection_expired(link.info, self._pool.idle_s(link))
-            self._pool.drop_kept(link, "idle")
+            self._pool.discard(link, "idle")
             return False
         try:
             link.read(0)
@@ -108,7 +108,7 @@ class Keeper:
                 link.heartbeat(self._rate)
         except BROKEN as error:
             self._telemetry.connection_lost(link.info, reason_of(error).value)
-            self._pool.drop_kept(link, "stale")
+            self._pool.discard(link, "stale")
             return False
         self._pool.put_idle(link, index)
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import deque
 from time import monotonic, monotonic_ns
@@ -12,13 +11,14 @@ from tracedrpc.drivers.rabbit.errors import AcquireTimeout, ConnectionClosed
 from tracedrpc.telemetry import PoolStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tracedrpc._deadline import Deadline
     from tracedrpc.telemetry import ConnectionInfo, Telemetry
 
-KEPT_S: Final = 0.005
-"""How long to wait for a connection that the keeper looks after, rather than to open another."""
+PATIENCE_S: Final = 0.05
+"""How long to wait for a connection that is in use before another is opened: a publish holds one
+for some 50 us, opening one takes longer than this."""
 
 
 class Pooled(Protocol):
@@ -65,7 +65,7 @@ class ConnectionPool(Generic[C]):
         self._changed = threading.Condition(threading.Lock())
         self._idle: deque[C] = deque()
         self._size = 0
-        self._kept = 0
+        self._opening = 0
         self._waiters = 0
         self._created = 0
         self._closed_count = 0
@@ -84,17 +84,6 @@ class ConnectionPool(Generic[C]):
         return f"<ConnectionPool {self.name}: {stats.idle} idle, {stats.in_use} in use, at most {stats.max_size}>"
 
     # ---- borrowing ----------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def borrow(self, deadline: Deadline) -> Iterator[C]:
-        """Lend a connection to the `with` block; it is given up when the block raises."""
-        connection = self.acquire(deadline)
-        try:
-            yield connection
-        except BaseException:
-            self.discard(connection, "error")
-            raise
-        self.release(connection)
 
     def acquire(self, deadline: Deadline) -> C:
         """Return a connection that is the caller's until `release` or `discard`.
@@ -127,6 +116,7 @@ class ConnectionPool(Generic[C]):
             self._give_slot_back()
             raise
         with self._changed:
+            self._opening -= 1
             self._created += 1
             was_closed = self._is_closed
         if was_closed:
@@ -137,19 +127,21 @@ class ConnectionPool(Generic[C]):
 
     def _wait_for_turn(self, deadline: Deadline, began_ns: int) -> C | None:
         """Wait for an idle connection, or reserve a slot for a new one (None)."""
+        patience = deadline.sooner(PATIENCE_S)
         with self._changed:
             self._waiters += 1
             try:
                 while not self._is_closed:
                     if self._idle:
                         return self._idle.pop()
-                    if self._kept and self._changed.wait(min(KEPT_S, deadline.left_s())):
-                        continue
-                    if self._size < self._max_size:
+                    may_open = self._size < self._max_size
+                    if may_open and (self._size == self._opening or patience.is_expired()):
                         self._size += 1
+                        self._opening += 1
                         return None
-                    if not self._changed.wait(deadline.left_s()) and deadline.is_expired():
+                    if deadline.is_expired():
                         break
+                    self._changed.wait((patience if may_open else deadline).left_s())
             finally:
                 self._waiters -= 1
             is_closed = self._is_closed
@@ -165,6 +157,7 @@ class ConnectionPool(Generic[C]):
     def _give_slot_back(self) -> None:
         with self._changed:
             self._size -= 1
+            self._opening -= 1
             self._changed.notify()
 
     # ---- giving back --------------------------------------------------------------------------
@@ -200,25 +193,17 @@ class ConnectionPool(Generic[C]):
                 return None
             connection = self._idle[index]
             del self._idle[index]
-            self._kept += 1
         return connection
 
     def put_idle(self, connection: C, index: int) -> None:
         """Put a connection that was looked after back to its place."""
         with self._changed:
-            self._kept -= 1
             if not self._is_closed:
                 self._idle.insert(min(index, len(self._idle)), connection)
                 if self._waiters:
                     self._changed.notify()
                 return
         self.discard(connection, "pool_closed")
-
-    def drop_kept(self, connection: C, reason: str) -> None:
-        """Give up a connection that was looked after."""
-        with self._changed:
-            self._kept -= 1
-        self.discard(connection, reason)
 
     def is_expired(self, connection: C) -> bool:
         """Tell whether a connection has been idle for too long and there are enough without it."""
@@ -249,5 +234,5 @@ class ConnectionPool(Generic[C]):
             connection.forget()
         self._changed = threading.Condition(threading.Lock())
         self._idle = deque()
-        self._size = self._kept = self._waiters = 0
+        self._size = self._opening = self._waiters = 0
 

@@ -1,0 +1,102 @@
+# Every target sets up what it needs, from a bare clone: a virtual environment in .venv, the packages
+# of constraints.txt, and RabbitMQ from Debian's packages when it is missing and we are root.
+#
+#   PYTHON=python3.12              which Python makes the environment
+#   TRACEDRPC_TEST_URL=rabbit://…  use this RabbitMQ instead of a private node
+#   TRACEDRPC_INSTALL_BROKER=no    never install a system package
+#   ARGS="-k deadline -x"          more arguments for pytest, the demo or the benchmark
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --constraint constraints.txt
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+PLAIN_SUITES := unit wire telemetry dashboards
+BROKER_SUITES := integration faults interop console
+SUITES := $(PLAIN_SUITES) $(BROKER_SUITES)
+
+.PHONY: help
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
+	@echo; echo "  one suite:        make $(SUITES:%=test-%)" | fold -s -w 96
+
+# ---- the main job --------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(VENV)/.stamp-run broker ## example services on a real RabbitMQ, and a call as a waterfall
+	@if [ -n "$$TRACEDRPC_TEST_URL" ]; then set -- --url "$$TRACEDRPC_TEST_URL"; fi; \
+	$(BIN)/tracedrpc demo "$$@" $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.stamp-dev broker ## all suites in one run
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: lint types imports ## lint, types and imports
+
+.PHONY: bench
+bench: $(VENV)/.stamp-dev broker ## against stock oslo.messaging and a bare py-amqp echo, side by side
+	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+# ---- parts of it ---------------------------------------------------------------------------------
+
+.PHONY: lint types imports
+lint: $(VENV)/.stamp-dev ## ruff
+	@$(BIN)/ruff check .
+types: $(VENV)/.stamp-dev ## mypy --strict
+	@$(BIN)/mypy --strict
+imports: $(VENV)/.stamp-dev ## import-linter: who may import whom
+	@$(BIN)/lint-imports
+
+run-suite = @if find tests/$(1) -name 'test_*.py' 2>/dev/null | grep -q .; \
+	then $(BIN)/python -m pytest tests/$(1) $(ARGS); else echo "tests/$(1): there is no such suite yet"; fi
+
+.PHONY: $(SUITES:%=test-%)
+$(PLAIN_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev
+	$(call run-suite,$*)
+$(BROKER_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev broker
+	$(call run-suite,$*)
+
+# ---- set-up --------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(VENV)/.stamp-dev broker ## only the set-up
+
+.PHONY: broker
+broker: ## RabbitMQ's binaries, from Debian's packages when they are missing
+	@scripts/install-broker.sh
+
+$(VENV)/.stamp-venv:
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed; make PYTHON=/path/to/it"; exit 1; fi
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-build: $(VENV)/.stamp-venv constraints.txt
+	@$(INSTALL) hatchling editables
+	@touch $@
+
+$(VENV)/.stamp-run: $(VENV)/.stamp-build pyproject.toml
+	@echo "installing tracedrpc into $(VENV)"
+	@$(INSTALL) --no-build-isolation --editable ".[console]"
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-build pyproject.toml tests/bench/requirements.txt
+	@echo "installing tracedrpc and what its tests need into $(VENV)"
+	@$(INSTALL) --no-build-isolation --editable ".[dev]" --requirement tests/bench/requirements.txt
+	@touch $@ $(VENV)/.stamp-run
+
+.PHONY: constraints
+constraints: ## write constraints.txt anew, with the newest versions of everything
+	@scripts/make-constraints.sh "$(PYTHON)"
+
+.PHONY: clean
+clean: ## remove the environment and every cache
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

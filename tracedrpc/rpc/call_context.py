@@ -1,0 +1,195 @@
+"""Calls and casts with one target and one set of settings."""
+
+from __future__ import annotations
+
+from os import urandom
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from tracedrpc._deadline import Deadline
+from tracedrpc.exceptions import (
+    ClientSendError,
+    InvalidTarget,
+    RPCVersionCapError,
+    TransportDriverError,
+)
+from tracedrpc.message import Invocation, Mode, Request
+from tracedrpc.rpc import version as versions
+from tracedrpc.serializer import NoOpSerializer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracedrpc.rpc.transport import Transport, TransportOptions
+    from tracedrpc.serializer import Serializer
+    from tracedrpc.target import Target
+
+UNSET: Final[Any] = object()
+"""Stands for "not given", so that None can be given."""
+
+_SETTINGS: Final = (
+    "timeout", "version_cap", "serializer", "retry", "call_monitor_timeout", "transport_options",
+)
+
+
+class CallContext:
+    """A target and how to call it. `prepare` makes another one and leaves this one as it is.
+
+    Attributes:
+        transport, target, serializer: what it sends with and to.
+        timeout: seconds a call may take and a cast may wait for the broker; None means the
+            setting `rpc_response_timeout`.
+        version_cap: the newest version that may be sent.
+        retry: attempts after a failed publish; None or -1 for as many as the time allows.
+        call_monitor_timeout: seconds without a sign of life after which a call is given up.
+        transport_options: how messages are carried.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        target: Target,
+        serializer: Serializer | None = None,
+        timeout: float | None = None,
+        version_cap: str | None = None,
+        retry: int | None = None,
+        call_monitor_timeout: float | None = None,
+        transport_options: TransportOptions | None = None,
+    ) -> None:
+        self.transport = transport
+        self.target = target
+        self.serializer = serializer or NoOpSerializer()
+        self.timeout = timeout
+        self.version_cap = version_cap
+        self.retry = retry
+        self.call_monitor_timeout = call_monitor_timeout
+        self.transport_options = transport_options
+        self._is_plain = type(self.serializer) is NoOpSerializer
+
+    @property
+    def conf(self) -> Any:
+        """The transport's configuration."""
+        return self.transport.conf
+
+    def prepare(
+        self,
+        exchange: str | None = UNSET,
+        topic: str | None = UNSET,
+        namespace: str | None = UNSET,
+        version: str | None = UNSET,
+        server: str | None = UNSET,
+        fanout: bool | None = UNSET,
+        timeout: float | None = UNSET,
+        version_cap: str | None = UNSET,
+        retry: int | None = UNSET,
+        call_monitor_timeout: float | None = UNSET,
+        transport_options: TransportOptions | None = UNSET,
+    ) -> CallContext:
+        """Return a call context that differs from this one in what is given; None is a value too.
+
+        Raises:
+            MessagingException: the version is not "major.minor".
+        """
+        if version is not UNSET:
+            versions.check(version)
+        of_target = {
+            "exchange": exchange, "topic": topic, "namespace": namespace,
+            "version": version, "server": server, "fanout": fanout,
+        }
+        own = {
+            "timeout": timeout, "version_cap": version_cap, "retry": retry,
+            "call_monitor_timeout": call_monitor_timeout, "transport_options": transport_options,
+        }
+        settings = {name: getattr(self, name) for name in _SETTINGS} | _given(own)
+        overrides = _given(of_target)
+        target = self.target(**overrides) if overrides else self.target
+        return CallContext(self.transport, target, **settings)
+
+    def can_send_version(self, version: str | None = UNSET) -> bool:
+        """Tell whether the version cap allows a version, by default the target's."""
+        asked = self.target.version if version is UNSET else version
+        return versions.is_compatible(self.version_cap, asked)
+
+    def call(self, ctxt: Any, method: str, **kwargs: Any) -> Any:
+        """Call a remote method and return its result.
+
+        Args:
+            ctxt: the request context, a dict; it is not changed.
+            method: the remote method.
+            **kwargs: its arguments.
+
+        Raises:
+            MessagingTimeout: no reply in time; it says where the call was last seen.
+            MessageDeliveryFailure: the broker did not take the message.
+            MessageUndeliverable: no queue takes it, with `at_least_once`.
+            InvalidTarget: there is no topic, or the target is a fanout.
+            RPCVersionCapError: the version cap does not allow the target's version.
+            RemoteError: the method raised an exception that is not rebuilt here.
+            Exception: what the method raised.
+        """
+        target = self.target
+        if target.fanout:
+            raise InvalidTarget("A call cannot be used with fanout", target)
+        ids = urandom(32).hex()
+        request = self._request(ctxt, method, kwargs, Mode.CALL, ids[:32], ids[32:])
+        result = self._carry(request, self.transport.driver.call)
+        return result if self._is_plain else self.serializer.deserialize_entity(ctxt, result)
+
+    def cast(self, ctxt: Any, method: str, **kwargs: Any) -> None:
+        """Send a request that has no reply; return when the broker has taken it.
+
+        Raises:
+            MessageDeliveryFailure: the broker did not take the message.
+            MessageUndeliverable: no queue takes it, with `at_least_once`.
+            InvalidTarget: there is no topic.
+            RPCVersionCapError: the version cap does not allow the target's version.
+        """
+        mode = Mode.FANOUT if self.target.fanout else Mode.CAST
+        request = self._request(ctxt, method, kwargs, mode, urandom(16).hex(), None)
+        self._carry(request, self.transport.driver.cast)
+
+    def _request(
+        self, ctxt: Any, method: str, args: dict[str, Any], mode: Mode, unique_id: str, msg_id: str | None,
+    ) -> Request:
+        target, options = self.target, self.transport_options
+        if not target.topic:
+            raise InvalidTarget("A topic is required to send", target)
+        if self.version_cap is not None and not self.can_send_version():
+            raise RPCVersionCapError(target.version, self.version_cap)
+        if not self._is_plain:
+            serializer = self.serializer
+            args = {name: serializer.serialize_entity(ctxt, value) for name, value in args.items()}
+            ctxt = serializer.serialize_context(ctxt)
+        timeout_s = self.timeout
+        return Request(
+            target, method, args, ctxt, mode, unique_id, msg_id,
+            self.transport.options.rpc_response_timeout if timeout_s is None else timeout_s,
+            self.call_monitor_timeout if mode is Mode.CALL else None,
+            self.retry,
+            options is not None and options.at_least_once,
+        )
+
+    def _carry(self, request: Request, send: Callable[[Invocation], Any]) -> Any:
+        """Let the driver carry a request, and tell telemetry how that went, whatever happens."""
+        telemetry = self.transport.telemetry
+        invocation = Invocation(request, Deadline.after(request.timeout_s))
+        with telemetry.call(invocation) as scope:
+            invocation.scope = scope
+            try:
+                result = send(invocation)
+            except BaseException as error:
+                cause = error
+                if isinstance(error, TransportDriverError):
+                    cause = ClientSendError(request.target, error)
+                invocation.ended_ns = monotonic_ns()
+                telemetry.call_finished(invocation, cause)
+                if cause is error:
+                    raise
+                raise cause from error
+            invocation.ended_ns = monotonic_ns()
+            telemetry.call_finished(invocation, None)
+            return result
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not UNSET}
