@@ -18,6 +18,7 @@ from tracedrpc_console import broker as brokers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 URL_VARIABLE: Final = "TRACEDRPC_TEST_URL"
 SETTLE_S: Final = 3.0
@@ -51,7 +52,9 @@ def private_broker(pytestconfig: pytest.Config) -> Iterator[brokers.Broker]:
 
 
 @contextmanager
-def _or_skip(config: pytest.Config, make: Callable[[], object]) -> Iterator[brokers.Broker]:
+def _or_skip(
+    config: pytest.Config, make: Callable[[], AbstractContextManager[brokers.Broker]]
+) -> Iterator[brokers.Broker]:
     manager = make()
     try:
         running = manager.__enter__()

@@ -29,6 +29,7 @@ from tracedrpc.options import Options
 from tracedrpc.rpc.client import RPCClient, get_rpc_client
 from tracedrpc.rpc.dispatcher import RPCDispatcher
 from tracedrpc.rpc.expected import expected_exceptions
+from tracedrpc.rpc.message_server import MessageHandlingServer
 from tracedrpc.rpc.policy import (
     DefaultRPCAccessPolicy,
     ExplicitRPCAccessPolicy,
@@ -36,7 +37,6 @@ from tracedrpc.rpc.policy import (
     RPCAccessPolicyBase,
     expose,
 )
-from tracedrpc.rpc.message_server import MessageHandlingServer
 from tracedrpc.rpc.server import get_rpc_server
 from tracedrpc.rpc.transport import (
     Transport,

@@ -114,7 +114,7 @@ def install(telemetry: Telemetry | None) -> Telemetry | None:
 
     None goes back to looking for one among the installed packages.
     """
-    global _installed  # noqa: PLW0603 - the process has one default
+    global _installed
     with _lock:
         before, _installed = _installed, telemetry
     return before

@@ -57,7 +57,7 @@ class MessageDeliveryFailure(MessagingException):
     """The broker did not take the message; nothing was executed because of it."""
 
 
-class MessageUndeliverable(Exception):  # noqa: N818 - oslo.messaging's name and base
+class MessageUndeliverable(Exception):
     """The broker had no queue for a message that was sent with `at_least_once`.
 
     Attributes:
@@ -245,7 +245,7 @@ class UnsupportedVersion(RPCDispatcherError):
         self.method = method
 
 
-class ExpectedException(Exception):  # noqa: N818 - oslo.messaging's name
+class ExpectedException(Exception):
     """Wraps an exception that a method declares with `expected_exceptions`.
 
     Attributes:

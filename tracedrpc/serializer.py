@@ -66,7 +66,7 @@ class JsonPayloadSerializer(NoOpSerializer):
     """Turns any object into primitives, losing what it must: objects become their attributes.
 
     As in oslo.messaging: exceptions become their `repr`, functions and classes their `str`, and
-    objects nested in objects become None from the fifth level on.
+    the fourth object inside objects becomes None.
     """
 
     @staticmethod

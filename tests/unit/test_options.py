@@ -153,7 +153,7 @@ def test_the_default_exchange_can_be_set_once_for_all(monkeypatch):
 scalars = st.one_of(st.booleans(), st.integers(), st.floats(), st.text(), st.none())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from([field.name for field in fields(Options)]), scalars)
 def test_whatever_is_set_it_is_taken_or_refused_by_name(name, value):
     try:

@@ -42,7 +42,7 @@ def test_other_values_are_shown_as_their_text():
     assert safe(42) == "42"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(), max_size=400))
 def test_whatever_comes_in_one_encodable_line_comes_out(text):
     told = safe(text)

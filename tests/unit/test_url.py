@@ -167,7 +167,7 @@ hosts = st.builds(
 ) | st.builds(TransportHost, st.just("h"), st.integers(1, 65535), names, st.text())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(hosts, max_size=3), st.none() | names,
     st.dictionaries(names, names, max_size=3),
@@ -179,7 +179,7 @@ def test_whatever_str_prints_parses_to_the_same(given_hosts, virtual_host, query
     assert back.query == query
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text() | st.from_regex(r"rabbit://[\[\]:,@/?#a0%]{0,30}", fullmatch=True))
 def test_whatever_is_parsed_only_invalid_urls_are_raised(text):
     try:

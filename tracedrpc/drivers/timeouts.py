@@ -28,7 +28,8 @@ def timed_out(invocation: Invocation) -> MessagingTimeout:
     request, stage = invocation.request, invocation.stage
     target = request.target
     elapsed_s = invocation.elapsed_s()
-    age_s = elapsed_s - (invocation.heartbeat_ns - invocation.started_ns) / 1e9 if invocation.heartbeat_ns else None
+    heard_s = (invocation.heartbeat_ns - invocation.started_ns) / 1e9
+    age_s = elapsed_s - heard_s if invocation.heartbeat_ns else None
     story = _STORY.get(stage, "its last stage is not known").format(
         peer=invocation.peer or "(none)", key=invocation.routing_key, age=age_s or 0.0,
     )

@@ -99,10 +99,10 @@ class Connection:
         """Declare on a channel of its own, which a refusal closes; then look whether it exists."""
         try:
             with self._amqp.channel() as channel:
-                declare(channel, False)  # noqa: FBT003 - one positional argument of a local lambda
+                declare(channel, False)
         except amqp.PreconditionFailed as refusal:
             with self._amqp.channel() as channel:
-                declare(channel, True)  # noqa: FBT003 - one positional argument of a local lambda
+                declare(channel, True)
             self._telemetry.queue_adopted(name, refusal.reply_text or "")
 
     def repair(self, queue: Queue) -> None:
@@ -144,7 +144,7 @@ class Connection:
         self._amqp.bytes_sent += 1
         self.used_s = monotonic()
 
-    def _on_confirm(self, tag: int, multiple: bool, is_ack: bool) -> None:  # noqa: FBT001 - frame bits
+    def _on_confirm(self, tag: int, multiple: bool, is_ack: bool) -> None:
         self._mark_returned()
         if multiple:
             tags = [waiting for waiting in self.unsettled if waiting <= tag]
@@ -212,7 +212,7 @@ class Connection:
 
     def limit_unacked(self, count: int) -> None:
         """Let the broker send at most `count` unacknowledged messages to each consumer."""
-        self._channel.basic_qos(0, count, False)  # noqa: FBT003 - py-amqp's positional argument
+        self._channel.basic_qos(0, count, False)
 
     def consume(self, queue: str) -> None:
         """Consume from a queue; its name is the consumer's tag."""

@@ -15,7 +15,7 @@ import kombu
 
 from tracedrpc.drivers.rabbit.connection import Connection
 from tracedrpc.drivers.rabbit.edge import EdgeTransport, Intake
-from tracedrpc.drivers.rabbit.errors import BROKEN, FATAL, ConnectFailed, Reason, connect_failed, reason_of
+from tracedrpc.drivers.rabbit.errors import BROKEN, ConnectFailed, Reason, connect_failed, reason_of
 from tracedrpc.drivers.rabbit.virtual import VirtualLink
 
 if TYPE_CHECKING:
@@ -175,7 +175,3 @@ def _socket_settings(heartbeat_s: float) -> dict[int, int]:
         return {}
     return {user_timeout: int(heartbeat_s * 1000)}
 
-
-def is_fatal(error: ConnectFailed) -> bool:
-    """Tell whether trying again would only fail again."""
-    return error.reason in FATAL

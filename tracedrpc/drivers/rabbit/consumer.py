@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 from tracedrpc import _threads
 from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit.backoff import Backoff
-from tracedrpc.drivers.rabbit.connector import is_fatal
-from tracedrpc.drivers.rabbit.errors import BROKEN, ConnectFailed, Reason, connect_failed, reason_of
+from tracedrpc.drivers.rabbit.errors import (
+    BROKEN,
+    FATAL,
+    ConnectFailed,
+    DeclareRefused,
+    Reason,
+    connect_failed,
+    reason_of,
+)
 from tracedrpc.drivers.rabbit.waker import Waker
 
 if TYPE_CHECKING:
@@ -145,11 +152,14 @@ class Consumer:
             self._end(link)
 
     def _not_connected(self, error: ConnectFailed) -> None:
-        self._failure = error
-        if is_fatal(error) and not self._decided.is_set():
-            self._closing.set()
-            return
+        self._failed(error)
         self._closing.wait(self._backoff.next_s())
+
+    def _failed(self, error: ConnectFailed | DeclareRefused) -> None:
+        """Keep the error for those who wait for the start; one that lasts ends the start."""
+        self._failure = error
+        if error.reason in FATAL and not self._decided.is_set():
+            self._closing.set()
 
     def _broken(self, link: Link, error: BaseException) -> None:
         self._telemetry.connection_lost(link.info, reason_of(error).value)
@@ -167,11 +177,19 @@ class Consumer:
         if self._prefetch:
             link.limit_unacked(self._prefetch)
         for queue in self._queues:
-            link.declare_queue(queue)
-            link.consume(queue.name)
+            self._declare(link, queue)
         self._backoff.reset()
         self._consuming.set()
         self._decided.set()
+
+    def _declare(self, link: Link, queue: Queue) -> None:
+        try:
+            link.declare_queue(queue)
+            link.consume(queue.name)
+        except BROKEN as error:
+            refusal = DeclareRefused(queue.name, reason_of(error), str(error))
+            self._failed(refusal)
+            raise
 
     def _serve(self, link: Link) -> None:
         beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)

@@ -94,8 +94,7 @@ class Courier:
 
     def _returned(self, shipment: Shipment) -> None:
         invocation, outgoing = shipment.invocation, shipment.outgoing
-        if invocation is not None:
-            invocation.stage = Stage.UNROUTABLE
+        shipment.reached(Stage.UNROUTABLE)
         if shipment.attempts == 1:
             self._telemetry.message_returned(invocation, outgoing.routing_key)
         if shipment.is_followed:
@@ -142,7 +141,10 @@ class Courier:
                 break
             self._drop(shipment, "unroutable")
         shipment.outgoing = shipment.outgoing.direct()
-        self._send(shipment, lambda: self._scheduler.after(lane.backoff.next_s(), lambda: self._try_lane(key)))
+        self._send(shipment, lambda: self._try_lane_later(key, lane))
+
+    def _try_lane_later(self, key: str, lane: _Lane) -> None:
+        self._scheduler.after(lane.backoff.next_s(), lambda: self._try_lane(key))
 
     def _pop_first(self, key: str, lane: _Lane) -> None:
         lane.waiting.popleft()

@@ -98,7 +98,8 @@ class RabbitDriver(Driver):
             self._replies.ensure(invocation.deadline)
         except ConnectFailed as error:
             invocation.stage = Stage.CONNECT
-            raise MessageDeliveryFailure(f"no reply queue for {invocation.request.method}: {error}") from error
+            method = invocation.request.method
+            raise MessageDeliveryFailure(f"no reply queue for {method}: {error}") from error
 
     def cast(self, invocation: Invocation) -> None:
         """Send a request without a reply and wait until the broker has taken it."""

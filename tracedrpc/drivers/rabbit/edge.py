@@ -40,7 +40,8 @@ class AmqpDelivery:
     __slots__ = ("body", "consumer", "exchange", "header", "received_ns", "redelivered", "routing_key", "tag")
 
     def __init__(self, method: bytes, header: bytes, body: bytes) -> None:
-        self.consumer, self.tag, self.redelivered, self.exchange, self.routing_key = frames.read_deliver(method)
+        envelope = frames.read_deliver(method)
+        self.consumer, self.tag, self.redelivered, self.exchange, self.routing_key = envelope
         self.header = header
         self.body = body
         self.received_ns = monotonic_ns()

@@ -35,7 +35,7 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
-FATAL: Final = frozenset({Reason.AUTH, Reason.VHOST, Reason.TLS})
+FATAL: Final = frozenset({Reason.AUTH, Reason.VHOST, Reason.TLS, Reason.DENIED})
 """Reasons that waiting does not mend: a caller learns them at once."""
 
 BROKEN: Final = (OSError, amqp.AMQPError, AttributeError)
@@ -77,6 +77,20 @@ class ConnectFailed(TransportDriverError):
         self.peer = peer
 
 
+class DeclareRefused(TransportDriverError):
+    """The broker does not let us declare or consume a queue.
+
+    Attributes:
+        queue: the queue's name.
+        reason: why, as far as it can be told.
+    """
+
+    def __init__(self, queue: str, reason: Reason, detail: str) -> None:
+        super().__init__(f"cannot consume from queue '{queue}' ({reason.value}): {detail}")
+        self.queue = queue
+        self.reason = reason
+
+
 class AcquireTimeout(TransportDriverError):
     """The pool had no connection before the deadline."""
 
@@ -99,24 +113,33 @@ _ADVICE: Final = {
 
 def reason_of(error: BaseException, *, connecting: bool = False) -> Reason:
     """Return the reason for an error of a connection; `connecting` before the handshake is over."""
-    if isinstance(error, ConnectFailed):
+    if isinstance(error, (ConnectFailed, DeclareRefused)):
         return error.reason
     if isinstance(error, amqp.AMQPError):
-        code = error.reply_code or 0
-        if connecting and code == amqp.AccessRefused.code:
-            return Reason.AUTH
-        if isinstance(error, amqp.ConnectionForced) and not error.reply_code:
-            return Reason.HEARTBEAT
-        return _BY_CODE.get(code, Reason.PROTOCOL if code else Reason.CLOSED)
-    if isinstance(error, ssl.SSLError):
-        return Reason.TLS
-    if isinstance(error, socket.gaierror):
-        return Reason.DNS
-    if isinstance(error, TimeoutError):
-        return Reason.TIMEOUT
+        return _reason_of_amqp(error, connecting=connecting)
+    for kind, reason in _BY_CLASS:
+        if isinstance(error, kind):
+            return reason
     if isinstance(error, OSError):
         return _BY_ERRNO.get(error.errno or 0, Reason.RESET)
-    return Reason.CLOSED if isinstance(error, AttributeError) else Reason.OTHER
+    return Reason.OTHER
+
+
+_BY_CLASS: Final = (
+    (ssl.SSLError, Reason.TLS),
+    (socket.gaierror, Reason.DNS),
+    (TimeoutError, Reason.TIMEOUT),
+    (AttributeError, Reason.CLOSED),
+)
+
+
+def _reason_of_amqp(error: amqp.AMQPError, *, connecting: bool) -> Reason:
+    code = error.reply_code or 0
+    if connecting and code == amqp.AccessRefused.code:
+        return Reason.AUTH
+    if isinstance(error, amqp.ConnectionForced) and not error.reply_code:
+        return Reason.HEARTBEAT
+    return _BY_CODE.get(code, Reason.PROTOCOL if code else Reason.CLOSED)
 
 
 def connect_failed(reason: Reason, peer: str) -> ConnectFailed:

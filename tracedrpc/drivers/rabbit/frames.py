@@ -52,7 +52,7 @@ def _short(text: str) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _publish_method(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:  # noqa: FBT001
+def _publish_method(channel: int, exchange: str, routing_key: str, mandatory: bool) -> bytes:
     payload = b"\x00\x3c\x00\x28\x00\x00" + _short(exchange) + _short(routing_key) + bytes((mandatory,))
     return _FRAME.pack(METHOD, channel, len(payload)) + payload + END
 
@@ -72,7 +72,7 @@ def _table(headers: Mapping[str, str]) -> bytes:
 
 
 def publish(
-    channel: int, exchange: str, routing_key: str, mandatory: bool, body: bytes,  # noqa: FBT001
+    channel: int, exchange: str, routing_key: str, mandatory: bool, body: bytes,
     headers: Mapping[str, str], message_id: str, expiration_ms: int | None,
     delivery_mode: int, frame_max: int,
 ) -> bytes:

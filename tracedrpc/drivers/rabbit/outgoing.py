@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE, Exchange
+from tracedrpc.message import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,8 +83,40 @@ class Shipment:
         self.outcome: Outcome | None = None
         self.attempts = 0
 
+    # ---- how far it has come, for the call it belongs to ----------------------------------------
+
+    def reached(self, stage: Stage) -> None:
+        """Note a stage."""
+        if self.invocation is not None:
+            self.invocation.stage = stage
+
+    def asks(self) -> None:
+        """Note that its sender asks for a connection."""
+        invocation = self.invocation
+        if invocation is not None:
+            invocation.stage = Stage.POOL_ACQUIRE
+            invocation.acquire_ns = monotonic_ns()
+
+    def holds(self, peer: str) -> None:
+        """Note that its sender holds a connection to that broker."""
+        invocation = self.invocation
+        if invocation is not None:
+            invocation.acquired_ns = monotonic_ns()
+            invocation.stage = Stage.PUBLISH
+            invocation.peer = peer
+            invocation.attempts += 1
+
+    def handed_over(self) -> None:
+        """Note that its last byte was handed to the socket; its outcome may be known by now."""
+        invocation = self.invocation
+        if invocation is not None:
+            invocation.published_ns = monotonic_ns()
+            if invocation.stage is Stage.PUBLISH:
+                invocation.stage = Stage.CONFIRM
+
     def is_wanted(self) -> bool:
         """Tell whether sending it (again) still helps anybody."""
-        if self.invocation is not None and self.invocation.ended_ns:
-            return False
+        invocation = self.invocation
+        if invocation is not None and invocation.request.msg_id and invocation.ended_ns:
+            return False  # a call whose caller has gone; a cast's caller never waits for long
         return not self.deadline.is_expired()

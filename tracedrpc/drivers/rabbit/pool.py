@@ -81,7 +81,8 @@ class ConnectionPool(Generic[C]):
 
     def __repr__(self) -> str:
         stats = self.stats()
-        return f"<ConnectionPool {self.name}: {stats.idle} idle, {stats.in_use} in use, at most {stats.max_size}>"
+        counts = f"{stats.idle} idle, {stats.in_use} in use, at most {stats.max_size}"
+        return f"<ConnectionPool {self.name}: {counts}>"
 
     # ---- borrowing ----------------------------------------------------------------------------
 

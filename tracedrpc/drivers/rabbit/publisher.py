@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import itertools
 import threading
-from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from tracedrpc.drivers.rabbit.backoff import Backoff
-from tracedrpc.drivers.rabbit.connector import is_fatal
-from tracedrpc.drivers.rabbit.errors import BROKEN, AcquireTimeout, ConnectFailed, ConnectionClosed, reason_of
+from tracedrpc.drivers.rabbit.errors import (
+    BROKEN,
+    FATAL,
+    AcquireTimeout,
+    ConnectFailed,
+    ConnectionClosed,
+    reason_of,
+)
 from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.exceptions import MessageDeliveryFailure
 from tracedrpc.message import Stage
 
 if TYPE_CHECKING:
     from tracedrpc._deadline import Deadline
-    from tracedrpc.drivers.rabbit.link import Link
     from tracedrpc.drivers.rabbit.keeper import Keeper
+    from tracedrpc.drivers.rabbit.link import Link
     from tracedrpc.drivers.rabbit.outgoing import Shipment
     from tracedrpc.drivers.rabbit.pool import ConnectionPool
     from tracedrpc.options import Options
@@ -75,15 +80,19 @@ class Publisher:
             except (AcquireTimeout, ConnectionClosed) as error:
                 raise self._failure(shipment, error) from error
             except ConnectFailed as error:
-                if is_fatal(error):
+                if error.reason in FATAL:
                     raise self._failure(shipment, error) from error
                 failure = error
             except BROKEN as error:
                 failure = error
             if retry is not None and 0 <= retry <= attempt:
                 raise self._failure(shipment, failure) from failure
-            backoff = backoff or Backoff(self._options.kombu_reconnect_delay, self._options.kombu_reconnect_max_delay)
+            backoff = backoff or self._backoff()
             self._pause(shipment, deadline, backoff.next_s(), failure)
+
+    def _backoff(self) -> Backoff:
+        options = self._options
+        return Backoff(options.kombu_reconnect_delay, options.kombu_reconnect_max_delay)
 
     def _pause(self, shipment: Shipment, deadline: Deadline, delay_s: float, failure: Exception) -> None:
         if deadline.is_expired():
@@ -102,34 +111,21 @@ class Publisher:
         )
 
     def _once(self, shipment: Shipment, deadline: Deadline, *, wait: bool) -> None:
-        invocation = shipment.invocation
-        if invocation is not None:
-            invocation.stage = Stage.POOL_ACQUIRE
-            invocation.acquire_ns = monotonic_ns()
+        shipment.asks()
         try:
             link = self._borrow(deadline)
         except ConnectFailed:
-            if invocation is not None:
-                invocation.stage = Stage.CONNECT
+            shipment.reached(Stage.CONNECT)
             raise
+        shipment.holds(link.info.peer)
         try:
-            if invocation is not None:
-                invocation.acquired_ns = monotonic_ns()
-                invocation.stage = Stage.PUBLISH
-                invocation.peer = link.info.peer
-                invocation.attempts += 1
             link.publish(shipment, min(deadline.left_s(), self._write_s))
-            if invocation is not None:
-                invocation.published_ns = monotonic_ns()
-                if invocation.stage is Stage.PUBLISH:
-                    invocation.stage = Stage.CONFIRM
+            shipment.handed_over()
             if wait:
                 self._wait(link, shipment, deadline)
-        except BROKEN as error:
-            self._telemetry.connection_lost(link.info, reason_of(error).value)
-            self._pool.discard(link, "error")
-            raise
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, BROKEN):
+                self._telemetry.connection_lost(link.info, reason_of(error).value)
             self._pool.discard(link, "error")
             raise
         self._give_back(link)

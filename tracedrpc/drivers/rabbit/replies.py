@@ -25,7 +25,9 @@ class Replies:
     came meanwhile are received after the reconnect.
     """
 
-    def __init__(self, connector: Connector, waiters: Waiters, options: Options, telemetry: Telemetry) -> None:
+    def __init__(
+        self, connector: Connector, waiters: Waiters, options: Options, telemetry: Telemetry,
+    ) -> None:
         self._connector = connector
         self._waiters = waiters
         self._options = options

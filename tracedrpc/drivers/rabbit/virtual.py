@@ -52,7 +52,9 @@ class VirtualLink:
 
     heartbeat_s = 0.0
 
-    def __init__(self, connection: Any, peer: str, purpose: str, settled: Callable[[Shipment, Outcome], None]) -> None:
+    def __init__(
+        self, connection: Any, peer: str, purpose: str, settled: Callable[[Shipment, Outcome], None],
+    ) -> None:
         self.info = ConnectionInfo(next_id(), peer, purpose)
         self.used_s = monotonic()
         self.unsettled: dict[int, Shipment] = {}
@@ -130,7 +132,7 @@ class VirtualLink:
 
     def limit_unacked(self, count: int) -> None:
         """Limit what is delivered ahead."""
-        self._channel.basic_qos(0, count, False)  # noqa: FBT003 - kombu's positional argument
+        self._channel.basic_qos(0, count, False)
 
     def consume(self, queue: str) -> None:
         """Consume from a queue."""

@@ -1,0 +1,129 @@
+"""Replies and heartbeats: oslo.messaging's keys, and what a client accepts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracedrpc.exceptions import DecodeError, EncodeError
+from tracedrpc.message import ServerTimes
+from tracedrpc.wire.body import Properties, envelope
+from tracedrpc.wire.headers import reply_headers
+from tracedrpc.wire.reply import decode_reply, encode_failure, encode_heartbeat, encode_result
+
+MOST = 1 << 20
+IDS = ("m", "u")
+
+
+def told(body):
+    return json.loads(json.loads(body)["oslo.message"])
+
+
+def decode(message, headers=None):
+    return decode_reply(envelope(json.dumps(message)), Properties(headers=headers or {}), MOST)
+
+
+def test_a_result_has_exactly_these_keys():
+    assert told(encode_result(*IDS, {"ok": 1})) == {
+        "result": {"ok": 1}, "failure": None, "ending": True, "_msg_id": "m", "_unique_id": "u",
+    }
+
+
+def test_a_failure_has_exactly_these_keys():
+    assert told(encode_failure(*IDS, '{"class": "X"}')) == {
+        "result": None, "failure": '{"class": "X"}', "ending": True, "_msg_id": "m", "_unique_id": "u",
+    }
+
+
+def test_a_heartbeat_has_exactly_these_keys():
+    assert told(encode_heartbeat(*IDS)) == {
+        "result": None, "failure": None, "ending": False, "_msg_id": "m", "_unique_id": "u",
+    }
+
+
+def test_ids_are_quoted():
+    assert told(encode_heartbeat('a"b', "c\\d"))["_msg_id"] == 'a"b'
+
+
+def test_an_error_names_the_place_in_the_result():
+    with pytest.raises(EncodeError) as caught:
+        encode_result(*IDS, {"rows": [1, object()]})
+    assert caught.value.path == "result.rows[1]"
+
+
+def test_a_failure_is_told_from_a_result():
+    reply = decode_reply(encode_failure(*IDS, "{}"), Properties(), MOST)
+    assert (reply.failure, reply.result, reply.ending) == ("{}", None, True)
+
+
+def test_a_heartbeat_does_not_end_the_call():
+    assert decode_reply(encode_heartbeat(*IDS), Properties(), MOST).ending is False
+
+
+def test_what_old_peers_leave_out_has_a_default():
+    reply = decode({"_msg_id": "m"})
+    assert (reply.result, reply.failure, reply.ending, reply.unique_id) == (None, None, True, None)
+
+
+def test_the_server_s_own_times_come_along():
+    times = ServerTimes(1_700_000_000_000_000_000, 10, 20, 40)
+    reply = decode_reply(encode_result(*IDS, 1), Properties(headers=reply_headers(times, {})), MOST)
+    assert reply.server_times == times
+
+
+POISON = {
+    "no message id": {"result": 1},
+    "message id null": {"_msg_id": None},
+    "message id empty": {"_msg_id": ""},
+    "message id a number": {"_msg_id": 1},
+    "message id a list": {"_msg_id": ["m"]},
+    "unique id a number": {"_msg_id": "m", "_unique_id": 1},
+    "failure an object": {"_msg_id": "m", "failure": {"class": "X"}},
+    "failure a list": {"_msg_id": "m", "failure": []},
+    "failure false": {"_msg_id": "m", "failure": False},
+    "ending null": {"_msg_id": "m", "ending": None},
+    "ending a number": {"_msg_id": "m", "ending": 1},
+    "ending a text": {"_msg_id": "m", "ending": "false"},
+}
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_a_reply_of_another_shape_is_refused(name):
+    with pytest.raises(DecodeError) as caught:
+        decode(POISON[name])
+    assert caught.value.reason == "schema"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
+    | st.text(st.characters(), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(json_values, st.text(min_size=1, max_size=5))
+def test_any_result_survives_the_way(result, msg_id):
+    reply = decode_reply(encode_result(msg_id, "u", result), Properties(), MOST)
+    assert (reply.result, reply.msg_id, reply.unique_id) == (result, msg_id, "u")
+
+
+KEYS = ("result", "failure", "ending", "_msg_id", "_unique_id")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(KEYS), json_values),
+    st.dictionaries(st.sampled_from(["x-tracedrpc-timing", "x-tracedrpc-sent-ns"]), json_values),
+)
+def test_whatever_comes_only_decode_errors_are_raised(odd, headers):
+    try:
+        reply = decode({"_msg_id": "m"} | odd, headers)
+    except DecodeError as error:
+        assert error.reason == "schema"
+    else:
+        assert reply.failure is None or isinstance(reply.failure, str)
