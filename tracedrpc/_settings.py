@@ -18,6 +18,13 @@ RABBIT_GROUP: Final = "oslo_messaging_rabbit"
 _TRUE: Final = frozenset({"true", "1", "on", "yes"})
 _FALSE: Final = frozenset({"false", "0", "off", "no"})
 _MISSING: Final = object()
+_STOCK_DEFAULTS: Final = {
+    "conn_pool_min_size": 2,
+    "heartbeat_timeout_threshold": 60,
+    "kombu_reconnect_delay": 1.0,
+    "rpc_conn_pool_size": 30,
+}
+"""oslo.messaging 18.3.1's defaults where ours differ on purpose: there they are nobody's choice."""
 _WORDS: Final = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a text",
 }
@@ -154,8 +161,8 @@ def from_query(
 def from_object(specs: Mapping[str, Spec], conf: Any) -> dict[str, Any]:
     """Return the options that a configuration object sets, e.g. oslo.config's `ConfigOpts`.
 
-    Looked up in its group `oslo_messaging_rabbit` first, then on itself. What it does not have,
-    or has but nobody has set, is left to our defaults.
+    Looked up in its group `oslo_messaging_rabbit` first, then on itself. What it does not have is
+    left to our defaults, and so is a default of oslo.messaging's that nobody has set or changed.
     """
     found = {}
     for name, spec in specs.items():
@@ -169,7 +176,8 @@ def _value_of(conf: Any, name: str) -> Any:
     for place, group in ((getattr(conf, RABBIT_GROUP, None), RABBIT_GROUP), (conf, None)):
         value = _MISSING if place is None else getattr(place, name, _MISSING)
         if value is not _MISSING:
-            return _MISSING if _is_untouched(conf, name, group) else value
+            repeated = _STOCK_DEFAULTS.get(name) == value and _is_untouched(conf, name, group)
+            return _MISSING if repeated else value
     return _MISSING
 
 

@@ -93,7 +93,7 @@ class CallScope(SpanScope):
         if invocation.request.mode is not Mode.CALL:
             attributes |= message_attributes(invocation)
         if error is not None:
-            attributes |= client_error(invocation, error)
+            attributes |= client_error(invocation, error, ended_ns)
         return attributes
 
 

@@ -68,7 +68,7 @@ def is_unknown_method(incoming: Incoming, error: BaseException | None) -> bool:
     return isinstance(error, (NoSuchMethod, UnsupportedVersion)) and not incoming.timeline.handler_ns
 
 
-def client_error(invocation: Invocation, error: BaseException) -> Attributes:
+def client_error(invocation: Invocation, error: BaseException, ended_ns: int) -> Attributes:
     """Return what the caller's span says about a failed call or cast."""
     attributes: Attributes = {names.ERROR_TYPE: error_type(error)}
     if is_remote(invocation, error):
@@ -77,8 +77,7 @@ def client_error(invocation: Invocation, error: BaseException) -> Attributes:
         attributes[names.RPC_STATUS] = TIMEOUT
         attributes[names.TIMEOUT_PHASE] = invocation.stage.value
         if invocation.heartbeats:
-            age_ns = (invocation.ended_ns or invocation.woken_ns) - invocation.heartbeat_ns
-            attributes[names.HEARTBEAT_AGE_MS] = max(0, age_ns) / 1e6
+            attributes[names.HEARTBEAT_AGE_MS] = max(0, ended_ns - invocation.heartbeat_ns) / 1e6
     elif isinstance(error, MessageUndeliverable):
         attributes[names.RPC_STATUS] = UNDELIVERABLE
     return attributes

@@ -54,7 +54,9 @@ def test_the_legacy_policy_allows_everything(method):
     assert LegacyRPCAccessPolicy().is_allowed(Endpoint(), method)
 
 
-@pytest.mark.parametrize(("method", "is_allowed"), [("plain", True), ("_private", False), ("__init__", False)])
+@pytest.mark.parametrize(
+    ("method", "is_allowed"), [("plain", True), ("_private", False), ("__init__", False)],
+)
 def test_the_default_policy_allows_public_names(method, is_allowed):
     assert DefaultRPCAccessPolicy().is_allowed(Endpoint(), method) is is_allowed
 

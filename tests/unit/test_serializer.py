@@ -55,7 +55,7 @@ def test_an_entity_may_be_serialized_without_an_instance():
     ("value", "primitive"),
     [
         (Money(3), {"amount": 3}),
-        (dt.datetime(2020, 1, 2, 3, 4, 5, 6), "2020-01-02T03:04:05.000006"),
+        (dt.datetime(2020, 1, 2, 3, 4, 5, 6, dt.UTC), "2020-01-02T03:04:05.000006"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (b"abc", "abc"),
         ({"k": (1, {2})}, {"k": [1, [2]]}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -182,7 +183,5 @@ def test_whatever_str_prints_parses_to_the_same(given_hosts, virtual_host, query
 @settings(max_examples=100, deadline=None)
 @given(st.text() | st.from_regex(r"rabbit://[\[\]:,@/?#a0%]{0,30}", fullmatch=True))
 def test_whatever_is_parsed_only_invalid_urls_are_raised(text):
-    try:
+    with suppress(InvalidTransportURL):
         parse(text)
-    except InvalidTransportURL as error:
-        assert str(error)

@@ -67,21 +67,25 @@ def test_no_more_run_at_once_than_the_size(workers):
     workers.submit(lambda: None)
 
 
-def test_who_was_refused_is_woken_once_and_others_are_not(workers):
-    wakes = []
+def test_who_was_refused_is_woken_once_however_often_it_asked(workers):
+    wakes, gate = [], threading.Event()
     workers.when_free(lambda: wakes.append(threading.current_thread().name))
-    run(workers, lambda: None)
-    gate = threading.Event()
-    while not workers.reserve():
-        pass
-    workers.submit(lambda: gate.wait(PATIENCE_S))
     run(workers, lambda: gate.wait(PATIENCE_S))
-    wakes.clear()
+    run(workers, lambda: gate.wait(PATIENCE_S))
     assert not workers.reserve()
     assert not workers.reserve()
     gate.set()
     assert workers.stop(PATIENCE_S)
-    assert len(wakes) <= 1
+    assert len(wakes) == 1
+    assert wakes[0].startswith("tracedrpc-test-")
+
+
+def test_nobody_is_woken_who_was_not_refused(workers):
+    wakes = []
+    workers.when_free(lambda: wakes.append(True))
+    run(workers, lambda: None)
+    assert workers.stop(PATIENCE_S)
+    assert wakes == []
 
 
 def test_nothing_leaks_from_one_job_into_the_next(workers):

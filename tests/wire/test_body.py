@@ -44,7 +44,7 @@ def compressed(kind):
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (dt.datetime(2020, 1, 2, 3, 4, 5, 6), '"2020-01-02T03:04:05.000006"'),
+        (dt.datetime(2020, 1, 2, 3, 4, 5, 6, dt.UTC), '"2020-01-02T03:04:05.000006"'),
         (dt.date(2020, 1, 2), '"2020-01-02"'),
         (uuid.UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
         (decimal.Decimal("1.50"), '"1.50"'),
@@ -265,11 +265,21 @@ def test_a_bomb_is_refused_when_it_exceeds_the_size(kind, pack):
 
 # ---- for any value -------------------------------------------------------------------------------
 
+REASONS = {"size", "encoding", "content_type", "json", "depth", "version", "schema"}
+
+
+def outcome(*given, **named):
+    try:
+        return opened(*given, **named)
+    except DecodeError as error:
+        return error
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False)
     | st.text(st.characters(), max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
-    max_leaves=12,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
 )
 texts = st.text(max_size=30)
 hostile_headers = st.dictionaries(
@@ -287,7 +297,7 @@ bodies = st.one_of(
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(st.text(max_size=5), json_values, max_size=4))
+@given(st.dictionaries(st.text(max_size=5), json_values, max_size=2))
 def test_what_is_put_into_an_envelope_comes_out_again(message):
     assert opened(envelope(encode(message, "args"))) == message
 
@@ -295,12 +305,11 @@ def test_what_is_put_into_an_envelope_comes_out_again(message):
 @settings(max_examples=100, deadline=None)
 @given(bodies, st.none() | texts | st.just("application/json"), st.none() | texts, hostile_headers)
 def test_whatever_comes_only_decode_errors_are_raised(body, kind, encoding, headers):
-    try:
-        message = opened(body, Properties(kind, encoding, headers), 100)
-    except DecodeError as error:
-        assert error.reason in {"size", "encoding", "content_type", "json", "depth", "version", "schema"}
+    told = outcome(body, Properties(kind, encoding, headers), 100)
+    if isinstance(told, DecodeError):
+        assert told.reason in REASONS
     else:
-        assert isinstance(message, dict)
+        assert isinstance(told, dict)
 
 
 def depth_of(value):

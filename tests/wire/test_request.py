@@ -218,17 +218,15 @@ def test_the_sender_s_clock_is_read_or_zero(value, sent_ns):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=6,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
 )
-names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
-contexts = st.dictionaries(
-    st.text(max_size=6).filter(lambda key: key not in CARRIER), json_values, max_size=3,
-)
+names = st.sampled_from(["image", "_x1", "größe", "self", "args"])
+contexts = st.dictionaries(st.text(max_size=6), json_values, max_size=3)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.dictionaries(names, json_values, max_size=3), contexts, st.none() | st.text(max_size=5))
+@given(st.dictionaries(names, json_values, max_size=2), contexts, st.none() | st.text(max_size=5))
 def test_any_request_survives_the_way(args, context, namespace):
     request = call(Target(topic="t", namespace=namespace), args, context)
     body = encode_request(request, CARRIER, REPLY_QUEUE)
@@ -237,20 +235,29 @@ def test_any_request_survives_the_way(args, context, namespace):
     assert received.carrier == CARRIER
 
 
-KEYS = ("method", "args", "namespace", "version", "_msg_id", "_reply_q", "_timeout", "_unique_id", "_context_a")
-odd_messages = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), json_values, max_size=9)
+def outcome(*given, **named):
+    try:
+        return decode(*given, **named)
+    except DecodeError as error:
+        return error
+
+
+KEYS = (
+    "method", "args", "namespace", "version", "_msg_id", "_reply_q", "_timeout", "_unique_id", "_context_a",
+)
+odd_messages = st.dictionaries(st.sampled_from(KEYS), json_values, max_size=6)
 odd_headers = st.dictionaries(
-    st.sampled_from(["traceparent", "tracestate", "x-tracedrpc-sent-ns"]), json_values | st.binary(max_size=5),
+    st.sampled_from(["traceparent", "tracestate", "x-tracedrpc-sent-ns"]),
+    json_values | st.binary(max_size=5),
 )
 
 
 @settings(max_examples=100, deadline=None)
 @given(odd_messages, odd_headers)
 def test_whatever_comes_only_decode_errors_are_raised(odd, headers):
-    try:
-        received = decode({"method": "ping"} | odd, headers)
-    except DecodeError as error:
-        assert error.reason == "schema"
+    received = outcome({"method": "ping"} | odd, headers)
+    if isinstance(received, DecodeError):
+        assert received.reason == "schema"
     else:
         assert (received.msg_id is None) == (received.reply_queue is None)
         assert all(isinstance(value, str) for value in received.carrier.values())

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 UNSET: Final[Any] = object()
 """Stands for "not given", so that None can be given."""
 
-_SETTINGS: Final = (
-    "timeout", "version_cap", "serializer", "retry", "call_monitor_timeout", "transport_options",
-)
-
 
 class CallContext:
     """A target and how to call it. `prepare` makes another one and leaves this one as it is.
@@ -92,18 +88,20 @@ class CallContext:
         """
         if version is not UNSET:
             versions.check(version)
-        of_target = {
+        overrides = _given({
             "exchange": exchange, "topic": topic, "namespace": namespace,
             "version": version, "server": server, "fanout": fanout,
-        }
-        own = {
-            "timeout": timeout, "version_cap": version_cap, "retry": retry,
-            "call_monitor_timeout": call_monitor_timeout, "transport_options": transport_options,
-        }
-        settings = {name: getattr(self, name) for name in _SETTINGS} | _given(own)
-        overrides = _given(of_target)
-        target = self.target(**overrides) if overrides else self.target
-        return CallContext(self.transport, target, **settings)
+        })
+        return CallContext(
+            self.transport,
+            self.target(**overrides) if overrides else self.target,
+            self.serializer,
+            self.timeout if timeout is UNSET else timeout,
+            self.version_cap if version_cap is UNSET else version_cap,
+            self.retry if retry is UNSET else retry,
+            self.call_monitor_timeout if call_monitor_timeout is UNSET else call_monitor_timeout,
+            self.transport_options if transport_options is UNSET else transport_options,
+        )
 
     def can_send_version(self, version: str | None = UNSET) -> bool:
         """Tell whether the version cap allows a version, by default the target's."""

@@ -151,7 +151,7 @@ def _find_driver(name: str) -> Any:
     from stevedore import driver  # noqa: PLC0415 - only who makes a transport pays for it
 
     try:
-        return driver.DriverManager(DRIVERS, name, warn_on_missing_entrypoint=False).driver
+        return driver.DriverManager(DRIVERS, name).driver
     except Exception as error:
         raise DriverLoadFailure(name, f"{error}; there are {_driver_names()}") from error
 

@@ -223,8 +223,8 @@ def _mark_remote(error: Exception, told: _Told) -> Exception:
     try:
         cls: Any = type(error)
         remote = _remote_class(cls, told.module)
-        vars(error)["_tracedrpc_text"] = text
         error.__class__ = remote
+        vars(error)["_tracedrpc_text"] = text
     except Exception:  # noqa: BLE001 - builtins refuse; foreign classes may do anything
         return _prefix_args(error, told, text)
     return error
@@ -244,7 +244,7 @@ def _remote_class(cls: Any, module: str) -> Any:
     """Return the class `X_Remote` below X; `str()` of an instance is the text it was given."""
 
     def text_of(error: Exception) -> str:
-        return str(vars(error)["_tracedrpc_text"])
+        return str(vars(error).get("_tracedrpc_text", ""))
 
     members = {"__str__": text_of, "__module__": module + _REMOTE}
     return type(cls.__name__ + _REMOTE, (cls,), members)

@@ -12,21 +12,19 @@ GROWTH: Final = 1.6
 class Backoff:
     """Delays in seconds: 0, then up to `first_s`, growing to `most_s`; each with full jitter."""
 
-    __slots__ = ("_first_s", "_most_s", "_step")
+    __slots__ = ("_first_s", "_most_s", "_next_limit_s")
 
     def __init__(self, first_s: float, most_s: float) -> None:
         self._first_s = first_s
         self._most_s = most_s
-        self._step = -1
+        self._next_limit_s = 0.0
 
     def next_s(self) -> float:
         """Return the seconds to wait before the next attempt."""
-        self._step += 1
-        if self._step == 0:
-            return 0.0
-        limit_s = min(self._most_s, self._first_s * GROWTH ** (self._step - 1))
+        limit_s = self._next_limit_s
+        self._next_limit_s = min(self._most_s, limit_s * GROWTH or self._first_s)
         return random.uniform(limit_s / 2, limit_s)  # noqa: S311 - spreads reconnects, hides nothing
 
     def reset(self) -> None:
         """Begin again: the last attempt succeeded."""
-        self._step = -1
+        self._next_limit_s = 0.0

@@ -90,7 +90,7 @@ class Courier:
         elif outcome is Outcome.RETURNED:
             self._returned(shipment)
         elif not shipment.is_followed:
-            self.send_later(shipment, 0.0)
+            self._lost(shipment)
 
     def _returned(self, shipment: Shipment) -> None:
         invocation, outgoing = shipment.invocation, shipment.outgoing
@@ -106,25 +106,42 @@ class Courier:
             return
         self.keep_trying(shipment)
 
+    def _lost(self, shipment: Shipment) -> None:
+        """Send it again; the first of a lane is sent by its lane, which must not end with it."""
+        key = shipment.outgoing.routing_key
+        with self._lock:
+            lane = self._lanes[key] if self._is_first(key, shipment) else None
+        if lane is None:
+            self.send_later(shipment, 0.0)
+        else:
+            self._try_lane_later(key, lane)
+
     def keep_trying(self, shipment: Shipment) -> None:
         """Put a returned message into its lane."""
         key = shipment.outgoing.routing_key
         with self._lock:
             if self._closed:
                 return
-            is_full = self._count >= MOST
-            if not is_full:
-                lane = self._lanes.setdefault(key, _Lane())
-                is_first = not lane.waiting
-                if is_first or lane.waiting[0] is not shipment:
-                    lane.waiting.append(shipment)
-                    self._count += 1
-                is_first = lane.waiting[0] is shipment
-                delay_s = lane.backoff.next_s() if is_first else 0.0
+            is_first, is_full = self._is_first(key, shipment), False
+            if not is_first:
+                is_full = self._count >= MOST
+                is_first = not is_full and self._append(key, shipment)
+            delay_s = self._lanes[key].backoff.next_s() if is_first else 0.0
         if is_full:
             self._drop(shipment, "overflow")
         elif is_first:
             self._scheduler.after(delay_s, lambda: self._try_lane(key))
+
+    def _is_first(self, key: str, shipment: Shipment) -> bool:
+        lane = self._lanes.get(key)
+        return lane is not None and lane.waiting[0] is shipment
+
+    def _append(self, key: str, shipment: Shipment) -> bool:
+        """Put a message at the end of its lane; True when it is the first there."""
+        lane = self._lanes.setdefault(key, _Lane())
+        lane.waiting.append(shipment)
+        self._count += 1
+        return lane.waiting[0] is shipment
 
     def _try_lane(self, key: str) -> None:
         """Send the first message of a lane that is still wanted."""
@@ -174,15 +191,15 @@ class Courier:
         backoff = Backoff(0.1, 2.0)
 
         def again() -> None:
-            self._send(shipment, lambda: self._scheduler.after(backoff.next_s(), again))
+            if shipment.is_wanted():
+                self._send(shipment, lambda: self._scheduler.after(backoff.next_s(), again))
+            else:
+                self._drop(shipment, "expired")
 
         self._scheduler.after(delay_s, again)
 
     def _send(self, shipment: Shipment, retry: Callable[[], object]) -> None:
         if self._publisher is None or self._closed:
-            return
-        if not shipment.is_wanted():
-            self._drop(shipment, "expired")
             return
         try:
             self._publisher.send(shipment, Deadline.after(ATTEMPT_S), retry=0)

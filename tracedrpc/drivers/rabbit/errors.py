@@ -137,8 +137,8 @@ def _reason_of_amqp(error: amqp.AMQPError, *, connecting: bool) -> Reason:
     code = error.reply_code or 0
     if connecting and code == amqp.AccessRefused.code:
         return Reason.AUTH
-    if isinstance(error, amqp.ConnectionForced) and not error.reply_code:
-        return Reason.HEARTBEAT
+    if isinstance(error, amqp.ConnectionForced) and error.method_sig is None:
+        return Reason.HEARTBEAT  # raised by py-amqp itself, not by a method of the broker
     return _BY_CODE.get(code, Reason.PROTOCOL if code else Reason.CLOSED)
 
 

@@ -110,5 +110,8 @@ class Keeper:
             self._telemetry.connection_lost(link.info, reason_of(error).value)
             self._pool.discard(link, "stale")
             return False
+        except BaseException:
+            self._pool.discard(link, "error")
+            raise
         self._pool.put_idle(link, index)
         return True

@@ -1,0 +1,52 @@
+"""The example service `api`: takes the users' wishes and hands them on.
+
+    python -m tracedrpc_console.services.api rabbit://guest:guest@127.0.0.1:5672/
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tracedrpc as messaging
+from tracedrpc_console.services import targets
+from tracedrpc_console.services.running import run
+
+
+class Api:
+    """The endpoint: each public method can be called remotely."""
+
+    def __init__(self, transport: messaging.Transport) -> None:
+        self._scheduler = messaging.get_rpc_client(transport, targets.SCHEDULER, timeout=10)
+        self._compute = messaging.get_rpc_client(transport, targets.COMPUTE, timeout=10)
+
+    def boot_instance(self, ctxt: dict[str, Any], name: str) -> Any:
+        """Boot an instance wherever the scheduler finds room; return where."""
+        return self._scheduler.call(ctxt, "place_instance", name=name)
+
+    def migrate_instance(self, ctxt: dict[str, Any], name: str) -> Any:
+        """Move an instance: slow, and given up only when the host shows no sign of life."""
+        host = self._compute.prepare(
+            server=targets.HOSTS[0], timeout=30, call_monitor_timeout=targets.MONITOR_S,
+        )
+        return host.call(ctxt, "migrate_instance", name=name)
+
+    def delete_instance(self, ctxt: dict[str, Any], name: str) -> Any:
+        """Delete an instance; what the host raises passes through us to the caller."""
+        return self._compute.prepare(server=targets.HOSTS[1]).call(ctxt, "delete_instance", name=name)
+
+    def refresh_hosts(self, ctxt: dict[str, Any]) -> None:
+        """Tell every host at once to take stock; nobody waits for them."""
+        self._compute.prepare(fanout=True).cast(ctxt, "take_stock")
+
+
+def make_server(transport: messaging.Transport, server: str) -> messaging.MessageHandlingServer:
+    """Return the server, not yet started."""
+    target = targets.API(server=server)
+    made: messaging.MessageHandlingServer = messaging.get_rpc_server(
+        transport, target, [Api(transport)], executor="threading",
+    )
+    return made
+
+
+if __name__ == "__main__":
+    run("api", make_server)
