@@ -263,7 +263,7 @@ class DecodeError(MessagingException):
     """A message from the wire could not be understood; it is counted, logged and dropped.
 
     Attributes:
-        reason: one of "size", "encoding", "json", "depth", "version", "schema".
+        reason: "size", "encoding", "content_type", "json", "depth", "version" or "schema".
     """
 
     def __init__(self, reason: str, message: str) -> None:

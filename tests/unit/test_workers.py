@@ -20,8 +20,6 @@ def workers():
     made = ThreadWorkers(2, "test")
     yield made
     assert made.stop(PATIENCE_S)
-    for thread in made._threads:
-        thread.join(PATIENCE_S)
     assert own_threads() == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import warnings
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -109,10 +111,22 @@ def get_rpc_transport(
     if not isinstance(url, TransportURL):
         url = TransportURL.parse(base if conf is None else conf, url)
     options = load(conf, url.query) if url.query else base
+    exmods = list(allowed_remote_exmods or ())
+    _import_now(exmods)
     told = _guard.guarded(telemetry or _guard.installed())
     make = _find_driver(str(url.transport).partition("+")[0])
-    driver = make(url, options, told, list(allowed_remote_exmods or ()), options.control_exchange)
+    driver = make(url, options, told, exmods, options.control_exchange)
     return bind(transport_cls(driver), conf, options, told)
+
+
+def _import_now(modules: list[str]) -> None:
+    """Import what remote exceptions may be rebuilt from, so that nothing is imported on receipt.
+
+    A module that is not here is no error: the same list often serves several programs.
+    """
+    for name in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def bind(transport: T, conf: Any, options: Options, telemetry: Telemetry) -> T:

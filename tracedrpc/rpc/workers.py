@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Job = Callable[[], None]
 
+_LAST_STEPS_S: Final = 1.0
+"""How long to wait for a thread that has nothing more to do than to end."""
+
 EXECUTORS: Final = ("threading", "blocking", "eventlet")
 
 
@@ -87,9 +90,11 @@ class ThreadWorkers:
         with self._changed:
             was_stopped, self._stopped = self._stopped, True
             done = self._changed.wait_for(lambda: self._submitted <= own, timeout_s)
-        if not was_stopped:
-            for _ in self._threads:
-                self._jobs.put(None)
+        for _ in () if was_stopped else self._threads:
+            self._jobs.put(None)
+        for thread in self._threads if done else ():
+            if thread is not threading.current_thread():
+                thread.join(_LAST_STEPS_S)
         return done
 
     def _work(self) -> None:

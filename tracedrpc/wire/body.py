@@ -76,6 +76,14 @@ def envelope(inner: str) -> bytes:
     return f"{_HEAD}{encode_basestring_ascii(inner)}}}".encode("ascii")
 
 
+def compress(body: bytes, name: str) -> tuple[bytes, str]:
+    """Return a body compressed by "gzip" or "bz2", and the value of its `compression` header.
+
+    The names are kombu's, and so is what "gzip" stands for: a zlib stream.
+    """
+    return (zlib.compress(body), GZIP) if name == "gzip" else (bz2.compress(body), BZ2)
+
+
 def open_envelope(
     body: bytes | str | memoryview, properties: Properties, max_bytes: int,
 ) -> dict[str, Any]:

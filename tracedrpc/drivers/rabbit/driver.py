@@ -139,11 +139,13 @@ class RabbitDriver(Driver):
         invocation.exchange, invocation.routing_key = exchange.name, key
         invocation.body_bytes = len(body)
         left_s = invocation.deadline.left_s()
-        return Outgoing(
+        outgoing = Outgoing(
             exchange, key, body, request_headers(carrier, time_ns(), request.timeout_s),
             request.unique_id, mandatory=not is_fanout,
             expiration_ms=max(1, int(left_s * 1000)) if reply_queue else None,
         )
+        name = options.kombu_compression
+        return outgoing.compressed(name) if name else outgoing
 
     # ---- listening ----------------------------------------------------------------------------
 

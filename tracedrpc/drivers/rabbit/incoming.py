@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tracedrpc.drivers.rabbit.link import Delivery
     from tracedrpc.drivers.rabbit.publisher import Publisher
     from tracedrpc.message import Received
+    from tracedrpc.options import Options
 
 HAND_OVER_S: Final = 2.0
 """How long a worker may spend on handing over a reply; the courier goes on after it."""
@@ -30,7 +31,7 @@ class RabbitIncoming(Incoming):
 
     def __init__(
         self, received: Received, delivery: Delivery, topic: str,
-        publisher: Publisher, courier: Courier, reply_ttl_s: float,
+        publisher: Publisher, courier: Courier, options: Options,
     ) -> None:
         self.received = received
         self.topic = topic
@@ -42,7 +43,7 @@ class RabbitIncoming(Incoming):
         self.body_bytes = len(delivery.body)
         self._publisher = publisher
         self._courier = courier
-        self._reply_ttl_s = reply_ttl_s
+        self._options = options
 
     def reply(self, result: Any) -> None:
         """Send the result."""
@@ -73,14 +74,19 @@ class RabbitIncoming(Incoming):
     def _send(self, unique_id: str, body: bytes) -> None:
         carrier = self.scope.carrier if self.scope else NO_CARRIER
         headers = reply_headers(self.timeline.stamp_reply(), carrier)
-        shipment = Shipment(self._outgoing(unique_id, body, headers), Deadline.after(self._reply_ttl_s))
+        shipment = Shipment(self._outgoing(unique_id, body, headers), self._worth_sending())
         try:
             self._publisher.send(shipment, Deadline.after(HAND_OVER_S), retry=0)
         except MessageDeliveryFailure:
             self._courier.send_later(shipment, 0.0)
 
+    def _worth_sending(self) -> Deadline:
+        return Deadline.after(self._options.kombu_missing_consumer_retry_timeout)
+
     def _outgoing(self, unique_id: str, body: bytes, headers: dict[str, str]) -> Outgoing:
-        return Outgoing(
+        outgoing = Outgoing(
             DEFAULT_EXCHANGE, self.received.reply_queue or "", body, headers, unique_id,
             delivery_mode=TRANSIENT,
         )
+        name = self._options.kombu_compression
+        return outgoing.compressed(name) if name else outgoing

@@ -135,7 +135,7 @@ class RabbitListener(Listener):
             received.context["client_timeout"] = received.monitor_timeout_s
         self._handle(RabbitIncoming(
             received, delivery, self._topic, self._publisher, self._courier,
-            self._options.kombu_missing_consumer_retry_timeout,
+            self._options,
         ))
 
 

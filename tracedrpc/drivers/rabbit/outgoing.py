@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE, Exchange
 from tracedrpc.message import Stage
+from tracedrpc.wire.body import COMPRESSION, compress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,10 +53,12 @@ class Outgoing:
 
     def direct(self) -> Outgoing:
         """Return the same message for the default exchange: routing key is the queue's name."""
-        return Outgoing(
-            DEFAULT_EXCHANGE, self.routing_key, self.body, self.headers, self.message_id,
-            self.mandatory, self.expiration_ms, self.delivery_mode,
-        )
+        return replace(self, exchange=DEFAULT_EXCHANGE)
+
+    def compressed(self, name: str) -> Outgoing:
+        """Return the same message, its body compressed by "gzip" or "bz2"."""
+        body, header = compress(self.body, name)
+        return replace(self, body=body, headers={**self.headers, COMPRESSION: header})
 
 
 class Shipment:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracedrpc.drivers.rabbit.connection import next_id
 from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.telemetry import ConnectionInfo
-from tracedrpc.wire.body import Properties
+from tracedrpc.wire.body import COMPRESSION, Properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,9 @@ class VirtualDelivery:
     def properties(self) -> Properties:
         """Return content type, encoding and headers."""
         message = self.message
-        return Properties(message.content_type, message.content_encoding, message.headers or {})
+        headers = dict(message.headers or {})
+        headers.pop(COMPRESSION, None)  # kombu has decompressed the body
+        return Properties(message.content_type, message.content_encoding, headers)
 
 
 class VirtualLink:
