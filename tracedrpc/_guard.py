@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tracedrpc.telemetry import SILENCE, Scope, Telemetry
@@ -134,6 +133,8 @@ def installed() -> Telemetry:
 
 
 def _discover() -> Telemetry:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, needed once
+
     for entry in entry_points(group=ENTRY_POINTS):
         try:
             found = entry.load()()

@@ -32,7 +32,7 @@ def _render(_logger: WrappedLogger, _name: str, fields: EventDict) -> dict[str, 
     event = fields.pop("event")
     shown = {key: value if isinstance(value, (int, float)) else safe(value) for key, value in fields.items()}
     text = " ".join([event, *(f"{key}={_word(value)}" for key, value in shown.items())])
-    return {"msg": text.replace("%", "%%"), "extra": {"otel.event.name": event, **shown}}
+    return {"msg": text, "extra": {"otel.event.name": event, **shown}}
 
 
 def _word(value: object) -> str:

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tracedrpc import _threads
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracedrpc.telemetry import Telemetry
+
+
+COMPACT_AT: Final = 256
+"""From how many jobs on to look for cancelled ones."""
 
 
 class Job:
@@ -46,6 +50,7 @@ class Scheduler:
         self._changed = threading.Condition(threading.Lock())
         self._heap: list[tuple[float, int, Job]] = []
         self._order = itertools.count()
+        self._compact_at = COMPACT_AT
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -55,12 +60,20 @@ class Scheduler:
         with self._changed:
             if self._closed:
                 return job
+            if len(self._heap) >= self._compact_at:
+                self._compact()
             heapq.heappush(self._heap, (job.due_s, next(self._order), job))
             if self._thread is None:
                 self._thread = _threads.start("scheduler", self._run)
             elif self._heap[0][2] is job:
                 self._changed.notify()
         return job
+
+    def _compact(self) -> None:
+        """Forget cancelled jobs, which would else stay until they are due."""
+        self._heap = [entry for entry in self._heap if entry[2].take() is not None]
+        heapq.heapify(self._heap)
+        self._compact_at = max(COMPACT_AT, 2 * len(self._heap))
 
     def __len__(self) -> int:
         return len(self._heap)

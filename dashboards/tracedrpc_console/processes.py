@@ -18,7 +18,7 @@ END_LIMIT_S: Final = 5.0
 _TAIL: Final = 2000
 
 
-class ChildFailed(Exception):  # noqa: N818 - says what happened
+class ChildFailed(Exception):
     """A child ended or did not become ready; the text has the last of what it wrote."""
 
 

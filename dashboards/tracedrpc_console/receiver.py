@@ -9,7 +9,7 @@ from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it ships none
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -27,6 +27,8 @@ TRACES: Final = "/v1/traces"
 IGNORED: Final = frozenset({"/v1/metrics", "/v1/logs"})
 PROTOBUF: Final = "application/x-protobuf"
 MOST_SPANS: Final = 200_000
+WAITING_MOST: Final = 2000
+"""Exports that are kept as they came; a program left alone for a night must not grow."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 _KINDS: Final = tuple(Kind)
 """By their numbers in OTLP."""
@@ -34,32 +36,46 @@ _STATUS_ERROR: Final = 2
 
 
 class SpanStore:
-    """The newest spans that arrived. Thread-safe."""
+    """The newest spans that arrived. Thread-safe.
+
+    Exports become `Span`s when somebody asks for them: the traffic runs in the same process, and
+    its calls should not wait for the interpreter lock meanwhile.
+    """
 
     def __init__(self, most: int = MOST_SPANS) -> None:
         self._spans: deque[Span] = deque(maxlen=most)
+        self._exports: list[ExportTraceServiceRequest] = []
         self._changed = threading.Condition()
 
-    def add(self, spans: Iterable[Span]) -> None:
-        """Keep spans, and wake who waits for them."""
+    def add(self, export: ExportTraceServiceRequest) -> None:
+        """Keep an export's spans, and wake who waits for them."""
         with self._changed:
-            self._spans.extend(spans)
+            self._exports.append(export)
+            if len(self._exports) > WAITING_MOST:
+                self._decode()
             self._changed.notify_all()
 
     def spans(self) -> list[Span]:
         """Return what is kept, in the order of arrival."""
         with self._changed:
-            return list(self._spans)
+            return self._decode()
 
     def clear(self) -> None:
         """Forget everything."""
         with self._changed:
+            self._exports.clear()
             self._spans.clear()
 
     def wait_for(self, is_enough: Callable[[list[Span]], bool], timeout_s: float) -> bool:
         """Wait until the spans are what is wanted; False when the time is over before."""
         with self._changed:
-            return self._changed.wait_for(lambda: is_enough(list(self._spans)), timeout_s)
+            return self._changed.wait_for(lambda: is_enough(self._decode()), timeout_s)
+
+    def _decode(self) -> list[Span]:
+        for export in self._exports:
+            self._spans.extend(decode(export))
+        self._exports.clear()
+        return list(self._spans)
 
 
 class Receiver:
@@ -137,7 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
             if kind.partition(";")[0].strip() != PROTOBUF:
                 return 415, b""
             try:
-                self.server.receiver.store.add(decode(_unpacked(body, encoding)))
+                self.server.receiver.store.add(
+                    ExportTraceServiceRequest.FromString(_unpacked(body, encoding)),
+                )
             except (DecodeError, OSError, EOFError, ValueError, zlib.error):
                 return 400, b""
         if self.server.receiver.forward is not None:
@@ -156,13 +174,8 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
     raise ValueError(encoding)
 
 
-def decode(body: bytes) -> list[Span]:
-    """Return the spans of an OTLP export request.
-
-    Raises:
-        DecodeError: it is none.
-    """
-    request = ExportTraceServiceRequest.FromString(body)
+def decode(request: ExportTraceServiceRequest) -> list[Span]:
+    """Return the spans of an OTLP export request."""
     return [
         _span(span, _attributes(of_resource.resource.attributes))
         for of_resource in request.resource_spans

@@ -24,7 +24,7 @@ NOBODY_LIMIT_S: Final = 1.0
 SNAPSHOT_LIMIT_S: Final = 1.0
 
 
-class Surprise(Exception):  # noqa: N818 - says what happened
+class Surprise(Exception):
     """A call ended otherwise than the scenario has it."""
 
 

@@ -77,7 +77,7 @@ class _Picture:
         )
         services = dict.fromkeys(span.service for span in spans)
         self._colours = {name: _PALETTE[at % len(_PALETTE)] for at, name in enumerate(services)}
-        self._used: dict[str, str] = {}
+        self._used: dict[str, dict[str, None]] = {}
 
     def lines(self) -> list[Text]:
         drawn = [self._line(row, label) for row, label in zip(self._rows, self._labels, strict=True)]
@@ -131,12 +131,11 @@ class _Picture:
             return self._glyphs.heartbeat, "heartbeat"
         if event == "exception":
             return self._glyphs.exception, "exception"
-        return self._glyphs.event, event
+        return self._glyphs.event, event.replace("_", " ")
 
     def _use(self, sign: str, meaning: str) -> str:
-        """Remember a sign for the legend; one that stands for several events says so."""
-        if self._used.setdefault(sign, meaning) != meaning:
-            self._used[sign] = "other event"
+        """Remember a sign and its meaning for the legend."""
+        self._used.setdefault(sign, {})[meaning] = None
         return sign
 
     def _ruler(self) -> Text:
@@ -145,8 +144,8 @@ class _Picture:
         return Text(" " * left + "0" + total.rjust(self._scale.width - 1), _DIM, no_wrap=True)
 
     def _legend(self) -> Text:
-        signs = {self._glyphs.bar: "span, to scale"} | self._used
-        return Text("   ".join(f"{sign} {meaning}" for sign, meaning in signs.items()), _DIM)
+        signs = {self._glyphs.bar: {"span, to scale": None}} | self._used
+        return Text("   ".join(f"{sign} {', '.join(means)}" for sign, means in signs.items()), _DIM)
 
 
 def milliseconds(value: float) -> str:

@@ -19,7 +19,7 @@ from tracedrpc.driver import Driver
 from tracedrpc.drivers.memory_broker import Message, find_broker
 from tracedrpc.drivers.memory_listener import MemoryListener
 from tracedrpc.drivers.waiters import Waiters
-from tracedrpc.exceptions import MessageUndeliverable, MessagingException
+from tracedrpc.exceptions import MessageUndeliverable
 from tracedrpc.message import NO_CARRIER, Mode, Stage
 from tracedrpc.wire.body import Properties
 from tracedrpc.wire.headers import request_headers
@@ -92,7 +92,7 @@ class MemoryDriver(Driver):
 
     def cleanup(self) -> None:
         """Close everything; calls under way fail, parked casts are dropped."""
-        self._waiters.close(MessagingException("the transport was closed during the call"))
+        self._waiters.close()
         self.scheduler.close()
         for listener in list(self._listeners):
             listener.close()

@@ -68,7 +68,7 @@ class Waiters:
         self._waiting: dict[str, Waiter] = {}
         self._ended: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._closed: BaseException | None = None
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -78,8 +78,8 @@ class Waiters:
         waiter = Waiter(invocation)
         invocation.heartbeat_ns = monotonic_ns()
         with self._lock:
-            if self._closed is not None:
-                raise MessagingException("the transport is closed; make a new one") from self._closed
+            if self._is_closed:
+                raise MessagingException("the transport is closed; make a new one")
             self._waiting[invocation.request.msg_id or ""] = waiter
         return waiter
 
@@ -156,15 +156,15 @@ class Waiters:
             waiter.error = error
             waiter.release()
 
-    def close(self, error: BaseException) -> None:
+    def close(self) -> None:
         """End every waiting call with an error and accept no more."""
         with self._lock:
-            self._closed = error
+            self._is_closed = True
             waiting = list(self._waiting)
         for msg_id in waiting:
             waiter = self._waiting.pop(msg_id, None)
             if waiter is not None:
-                waiter.error = error
+                waiter.error = MessagingException("the transport was closed while a call was under way")
                 waiter.release()
 
     def _remember(self, msg_id: str, fate: str) -> None:

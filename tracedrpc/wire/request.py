@@ -144,8 +144,6 @@ def _args(value: Any) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict) or len(value) > _MOST_ARGS:
         raise DecodeError("schema", f"args is not an object of at most {_MOST_ARGS} arguments")
-    if not all(map(str.isidentifier, value)):
-        raise DecodeError("schema", "args has a name that is not an identifier")
     return value
 
 

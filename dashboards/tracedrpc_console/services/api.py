@@ -1,6 +1,6 @@
 """The example service `api`: takes the users' wishes and hands them on.
 
-    python -m tracedrpc_console.services.api rabbit://guest:guest@127.0.0.1:5672/
+Run it with `python -m tracedrpc_console.services.api rabbit://guest:guest@127.0.0.1:5672/`.
 """
 
 from __future__ import annotations

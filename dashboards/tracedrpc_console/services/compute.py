@@ -1,6 +1,6 @@
 """The example service `compute`: the instances of one host. The demo runs two, host-1 and host-2.
 
-    python -m tracedrpc_console.services.compute rabbit://guest:guest@127.0.0.1:5672/ host-1
+Run it with `python -m tracedrpc_console.services.compute rabbit://guest:guest@127.0.0.1:5672/ host-1`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tracedrpc_console.services import targets
 from tracedrpc_console.services.running import run
 
 
-class InstanceNotFound(Exception):  # noqa: N818 - named as OpenStack names it
+class InstanceNotFound(Exception):
     """There is no such instance on this host."""
 
 

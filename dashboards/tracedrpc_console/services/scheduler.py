@@ -1,6 +1,6 @@
 """The example service `scheduler`: knows how full each host is, and picks one.
 
-    python -m tracedrpc_console.services.scheduler rabbit://guest:guest@127.0.0.1:5672/
+Run it with `python -m tracedrpc_console.services.scheduler rabbit://guest:guest@127.0.0.1:5672/`.
 """
 
 from __future__ import annotations

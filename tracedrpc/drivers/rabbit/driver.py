@@ -20,7 +20,7 @@ from tracedrpc.drivers.rabbit.publisher import Publisher
 from tracedrpc.drivers.rabbit.replies import Replies
 from tracedrpc.drivers.rabbit.topology import fanout_exchange, topic_exchange
 from tracedrpc.drivers.waiters import Waiters
-from tracedrpc.exceptions import MessageDeliveryFailure, MessageUndeliverable, MessagingException
+from tracedrpc.exceptions import MessageDeliveryFailure, MessageUndeliverable
 from tracedrpc.message import NO_CARRIER, Mode, Stage
 from tracedrpc.wire.headers import request_headers
 from tracedrpc.wire.request import encode_request
@@ -160,7 +160,7 @@ class RabbitDriver(Driver):
 
     def cleanup(self) -> None:
         """Close everything; calls under way fail."""
-        self._waiters.close(MessagingException("the transport was closed while the call was under way"))
+        self._waiters.close()
         self._publisher.close()
         self._courier.close()
         self.scheduler.close()

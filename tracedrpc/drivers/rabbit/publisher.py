@@ -134,11 +134,17 @@ class Publisher:
         """Borrow a connection that the broker has not closed meanwhile."""
         while True:
             link = self._pool.acquire(deadline)
-            is_tired = len(link.unsettled) >= UNREAD_MOST or self._pool.idle_s(link) > REST_S
-            if not is_tired or not link.is_stale():
-                return link
+            try:
+                if not self._is_tired(link) or not link.is_stale():
+                    return link
+            except BaseException:
+                self._pool.discard(link, "error")
+                raise
             self._telemetry.connection_lost(link.info, "stale")
             self._pool.discard(link, "stale")
+
+    def _is_tired(self, link: Link) -> bool:
+        return len(link.unsettled) >= UNREAD_MOST or self._pool.idle_s(link) > REST_S
 
     def _give_back(self, link: Link) -> None:
         has_unsettled = bool(link.unsettled)

@@ -1,0 +1,233 @@
+"""`tracedrpc demo`: broker, services, traffic and receiver together; what they tell; the end of all."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+import tracedrpc as messaging
+from tracedrpc_console import expected, report, stage
+from tracedrpc_console.broker import BrokerUnavailable, broker
+from tracedrpc_console.forward import Forwarder
+from tracedrpc_console.processes import ChildFailed
+from tracedrpc_console.receiver import Receiver, SpanStore
+from tracedrpc_console.traffic import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from tracedrpc_console.spans import Span
+
+SPANS_LIMIT_S: Final = 10.0
+"""Most seconds to wait for spans after the last call."""
+CONNECT_LIMIT_S: Final = 3.0
+_OK, _BAD, _INTERRUPTED = 0, 1, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the demo is to be run.
+
+    Attributes:
+        url: the broker; None for a private one, or where there is none for the memory driver.
+        otlp: an OTLP/HTTP endpoint that gets the spans too, or None.
+        is_once: whether to end after the first report.
+        seconds: how long a round of traffic is.
+    """
+
+    url: str | None = None
+    otlp: str | None = None
+    is_once: bool = False
+    seconds: float = 4.0
+
+
+class CannotStart(Exception):
+    """The demo has nothing to run on; the text says why."""
+
+
+def run(settings: Settings, console: Console) -> int:
+    """Run the demo and return its exit status: 0 only if every expected span arrived."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.ExitStack() as stack:
+            return _run(settings, console, stack)
+    except (CannotStart, BrokerUnavailable, ChildFailed, messaging.MessagingException) as error:
+        console.print(str(error), style="bold red", markup=False)
+        return _BAD
+    except KeyboardInterrupt:
+        console.print("interrupted; everything that was started has ended")
+        return _INTERRUPTED
+
+
+def _run(settings: Settings, console: Console, stack: contextlib.ExitStack) -> int:
+    forwarder = stack.enter_context(Forwarder(settings.otlp)) if settings.otlp else None
+    url = _broker(settings.url, console, stack)
+    receiver = stack.enter_context(Receiver(SpanStore(), forwarder))
+    stage.set_environment(receiver.url)
+    is_memory = _is_memory(url)
+    began = time.monotonic()
+    if is_memory:
+        stack.enter_context(stage.services_as_threads(url, receiver.url))
+    else:
+        stack.enter_context(stage.services_as_processes(url))
+    what = "threads of this process" if is_memory else "processes"
+    names = ", ".join(server for _, server in stage.CAST)
+    console.print(f"services  {names}: {what}, ready after {time.monotonic() - began:.1f} s")
+    transport = stack.enter_context(stage.traced_transport(expected.TRAFFIC, url, receiver.url))
+    demo = _Demo(settings, console, Traffic(transport), receiver.store, has_broker=not is_memory)
+    outcome = demo.first_round()
+    _say_forwarded(console, forwarder)
+    _say_next(console, settings, url)
+    if not settings.is_once:
+        outcome = demo.until_interrupted()
+    return _BAD if outcome.missing else _OK
+
+
+class _Demo:
+    def __init__(
+        self, settings: Settings, console: Console, traffic: Traffic, store: SpanStore, *, has_broker: bool,
+    ) -> None:
+        self._settings = settings
+        self._console = console
+        self._traffic = traffic
+        self._store = store
+        self._has_broker = has_broker
+
+    def first_round(self) -> report.Outcome:
+        """Drive one round and report it."""
+        console = self._console
+        if not console.is_terminal:
+            console.print(f"traffic   for {self._settings.seconds:g} s")
+        with _progress(console) as progress:
+            task = progress.add_task("traffic  ", total=self._settings.seconds, calls=0, errors=0)
+
+            def tick(elapsed_s: float) -> None:
+                calls, errors = self._traffic.total()
+                progress.update(task, completed=elapsed_s, calls=calls, errors=errors)
+
+            self._traffic.round(self._settings.seconds, tick)
+        return self._report()
+
+    def until_interrupted(self) -> report.Outcome:
+        """Drive on until Ctrl-C; report what the last round did."""
+        self._console.print("traffic goes on; Ctrl-C ends it with a last report", style="bold")
+        try:
+            while True:
+                self._store.clear()
+                self._traffic.round(self._settings.seconds, lambda _: None)
+                self._settle()
+        except KeyboardInterrupt:
+            self._console.print()
+        return self._report()
+
+    def _settle(self) -> list[str]:
+        """Wait until everything expected has arrived; return what has not."""
+        self._store.wait_for(lambda spans: not self._missing(spans), SPANS_LIMIT_S)
+        return self._missing(self._store.spans())
+
+    def _missing(self, spans: list[Span]) -> list[str]:
+        return expected.missing(spans, self._traffic.calls, has_broker=self._has_broker)
+
+    def _report(self) -> report.Outcome:
+        missing = [*self._traffic.surprises, *self._settle()]
+        outcome = report.Outcome(self._store.spans(), missing, self._traffic.timeouts)
+        self._console.print()
+        report.show(self._console, outcome)
+        report.verdict(self._console, outcome, len(outcome.spans))
+        return outcome
+
+
+# ---- what it runs on ----------------------------------------------------------------------------
+
+
+def _broker(url: str | None, console: Console, stack: contextlib.ExitStack) -> str:
+    """Have a broker running, as long as the stack does, and return its URL."""
+    if url is not None:
+        if not _is_memory(url):
+            _check_reachable(url)
+        console.print(f"broker    {messaging.TransportURL.parse(None, url)}", markup=False)
+        return url
+    began = time.monotonic()
+    try:
+        with console.status("starting a private RabbitMQ node"):
+            running = stack.enter_context(broker())
+    except BrokerUnavailable as error:
+        console.print(f"broker    none, so the memory driver in one process: {error}", markup=False)
+        return stage.MEMORY_URL
+    took = f"started in {time.monotonic() - began:.1f} s"
+    console.print(f"broker    a RabbitMQ of our own, {_address(running.url)}, {took}", markup=False)
+    return running.url
+
+
+def _is_memory(url: str) -> bool:
+    return url.partition(":")[0] in {"memory", "fake"}
+
+
+def _check_reachable(url: str) -> None:
+    """Find out in seconds, before anything else is started.
+
+    Raises:
+        CannotStart: no host of the URL takes a connection.
+    """
+    reasons = []
+    for host in messaging.TransportURL.parse(None, url).hosts:
+        address = (host.hostname or "localhost", host.port or 5672)
+        try:
+            with socket.create_connection(address, CONNECT_LIMIT_S):
+                return
+        except OSError as error:
+            reasons.append(f"{address[0]}:{address[1]}: {error.strerror or error}")
+    raise CannotStart(f"no RabbitMQ answers at {'; '.join(reasons)}")
+
+
+def _address(url: str) -> str:
+    return url.rpartition("@")[2].rstrip("/")
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        TextColumn("{task.fields[calls]} calls, {task.fields[errors]} errors"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield progress
+
+
+# ---- what comes after ---------------------------------------------------------------------------
+
+
+def _say_forwarded(console: Console, forwarder: Forwarder | None) -> None:
+    if forwarder is None:
+        return
+    forwarder.flush()
+    if forwarder.failed:
+        text = f"{forwarder.failed} exports did not reach {forwarder.endpoint}: {forwarder.reason}"
+        console.print(text, style="bold red", markup=False)
+    else:
+        console.print(f"all of it is at {forwarder.endpoint} too", markup=False)
+
+
+def _say_next(console: Console, settings: Settings, url: str) -> None:
+    console.print("\nWhere to look next", style="bold")
+    lines = []
+    if not settings.otlp:
+        lines.append(("see it in Jaeger", "tracedrpc demo --otlp http://127.0.0.1:4318"))
+    if not settings.is_once and not _is_memory(url):
+        ping = "--topic demo.compute --server host-1 --exchange demo"
+        lines.append(("ask a server for a sign of life", f"tracedrpc ping --url {url} {ping}"))
+    lines += [
+        ("run one of the services yourself", "python -m tracedrpc_console.services.compute --help"),
+        ("the same in your service", 'README.md, "Use it": two lines'),
+    ]
+    for what, where in lines:
+        console.print(f"  {what:<34}{where}", markup=False, soft_wrap=True)

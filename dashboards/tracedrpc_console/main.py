@@ -1,0 +1,110 @@
+"""The command `tracedrpc`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+CI_WIDTH: Final = 100
+"""Columns when the output goes to a file and nobody says how many there are."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="RPC over RabbitMQ in which every call explains itself.",
+)
+
+
+class Driver(StrEnum):
+    """What carries the demo's messages."""
+
+    RABBIT = "rabbit"
+    MEMORY = "memory"
+
+
+def _version(value: bool) -> None:
+    if value:
+        from tracedrpc import __version__  # noqa: PLC0415 - --help need not wait for it
+
+        typer.echo(f"tracedrpc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _url_of_http(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"{value!r} is no http:// or https:// URL, e.g. http://127.0.0.1:4318")
+    return value
+
+
+@app.command()
+def demo(
+    url: Annotated[
+        str | None, typer.Option(help="A RabbitMQ to use, instead of a private one."),
+    ] = None,
+    driver: Annotated[
+        Driver, typer.Option(help="`memory` needs no broker: all services in one process."),
+    ] = Driver.RABBIT,
+    otlp: Annotated[
+        str | None,
+        typer.Option(help="OTLP/HTTP endpoint that gets the spans too.", callback=_url_of_http),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the first report."),
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(min=0.5, max=3600, help="How long a round of traffic is."),
+    ] = 4.0,
+) -> None:
+    """Run example services, drive them, and show what their calls did.
+
+    Exits with 0 only if every expected span arrived.
+    """
+    from tracedrpc_console import demo as demos  # noqa: PLC0415 - --help need not wait for it
+    from tracedrpc_console.stage import MEMORY_URL  # noqa: PLC0415 - see above
+
+    if driver is Driver.MEMORY and url is not None:
+        raise typer.BadParameter("--driver memory needs no --url")
+    chosen = MEMORY_URL if driver is Driver.MEMORY else url
+    raise typer.Exit(demos.run(demos.Settings(chosen, otlp, once, seconds), _console()))
+
+
+@app.command()
+def ping(
+    url: Annotated[str, typer.Option(help="The broker, e.g. rabbit://guest:guest@127.0.0.1:5672/")],
+    topic: Annotated[str, typer.Option(help="The topic the server listens to.")],
+    server: Annotated[str | None, typer.Option(help="One server of it; otherwise any.")] = None,
+    exchange: Annotated[
+        str | None, typer.Option(help="Its exchange, if not the configured control_exchange."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.01, help="Seconds to wait.")] = 5.0,
+) -> None:
+    """Call a server's ping endpoint and show where the time went."""
+    import tracedrpc  # noqa: PLC0415 - --help need not wait for it
+    from tracedrpc_console.ping import ping as send  # noqa: PLC0415 - see above
+
+    target = tracedrpc.Target(exchange=exchange, topic=topic, server=server)
+    raise typer.Exit(send(_console(), url, target, timeout))
+
+
+def _console() -> Console:
+    is_plain = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=CI_WIDTH if is_plain else None)
+
+
+if __name__ == "__main__":
+    app()
