@@ -13,7 +13,7 @@ from tracedrpc_console import expected
 from tracedrpc_console.glyphs import for_encoding
 from tracedrpc_console.methods import methods, percentile
 from tracedrpc_console.spans import Trace, traces
-from tracedrpc_console.waterfall import milliseconds, waterfall
+from tracedrpc_console.waterfall import rounded, waterfall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,17 +101,15 @@ def _picture(console: Console, title: str, trace: Trace) -> None:
 def _table(found: list[Method]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("method", overflow="fold", min_width=20)
-    table.add_column("mode")
-    for heading in ("count", "errors", "p50", "p95", "queue", "handler"):
+    for heading in ("count", "errors", "p50 ms", "p95 ms", "queue", "handler"):
         table.add_column(heading, justify="right", no_wrap=True)
     for method in found:
         table.add_row(
-            method.name,
-            Text(method.mode, "dim"),
+            method.name if method.mode == "call" else f"{method.mode} {method.name}",
             str(method.count),
             Text(str(method.errors or ""), "bold red"),
-            milliseconds(method.p50_ms),
-            milliseconds(method.p95_ms),
+            rounded(method.p50_ms),
+            rounded(method.p95_ms),
             _percent(method.queue),
             _percent(method.handler),
         )

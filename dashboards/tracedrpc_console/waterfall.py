@@ -21,7 +21,7 @@ _PALETTE: Final = ("cyan", "green", "magenta", "yellow", "blue")
 _RED: Final = "bold red"
 _DIM: Final = "dim"
 _KIND_WIDTH: Final = 8
-_MS_WIDTH: Final = 10
+_MS_WIDTH: Final = 7
 _BAR_LEAST: Final = 12
 _NAME_SHARE: Final = 0.44
 _HEARTBEATS: Final = ("heartbeat_received", "heartbeat_sent")
@@ -92,7 +92,7 @@ class _Picture:
         line.append(_cut(label, self._name_width, self._glyphs).ljust(self._name_width + 1), bad)
         line.append(span.kind.ljust(_KIND_WIDTH + 1), _DIM)
         line.append_text(self._bar(row, _RED if span.is_error else colour))
-        line.append(milliseconds(span.duration_ms).rjust(_MS_WIDTH), bad)
+        line.append(rounded(span.duration_ms).rjust(_MS_WIDTH), bad)
         if span.is_error:
             line.append(f" {ERROR}", _RED)
         line.rstrip()
@@ -141,7 +141,8 @@ class _Picture:
     def _ruler(self) -> Text:
         left = self._service_width + self._name_width + _KIND_WIDTH + 3
         total = milliseconds((self._scale.end_ns - self._scale.start_ns) / 1e6)
-        return Text(" " * left + "0" + total.rjust(self._scale.width - 1), _DIM, no_wrap=True)
+        scale = "0" + total.rjust(self._scale.width - 1)
+        return Text(" " * left + scale + "ms".rjust(_MS_WIDTH), _DIM, no_wrap=True)
 
     def _legend(self) -> Text:
         signs = {self._glyphs.bar: {"span, to scale": None}} | self._used
@@ -150,8 +151,13 @@ class _Picture:
 
 def milliseconds(value: float) -> str:
     """Return a duration for people: "0.42 ms", "41.2 ms", "1204 ms"."""
-    digits = 2 if value < 10 else 1 if value < 1000 else 0  # noqa: PLR2004 - three digits that count
-    return f"{value:.{digits}f} ms"
+    return f"{rounded(value)} ms"
+
+
+def rounded(value: float) -> str:
+    """Return milliseconds for people without their unit, with the digits that count."""
+    digits = 2 if value < 10 else 1 if value < 1000 else 0  # noqa: PLR2004 - about three of them
+    return f"{value:.{digits}f}"
 
 
 def _labels(rows: list[Row], glyphs: Glyphs, *, has_lines: bool) -> list[str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.metadata
+
 import pytest
 
 from tracedrpc import Telemetry, _guard, install_telemetry
@@ -140,7 +142,7 @@ def test_the_first_installed_package_that_offers_a_telemetry_is_asked_once(monke
         asked.append(group)
         return [Entry(ImportError("broken")), Entry(None), Entry(found), Entry(RecordingTelemetry())]
 
-    monkeypatch.setattr(_guard, "entry_points", entry_points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
     assert _guard.installed() is found
     assert _guard.installed() is found
     assert asked == ["tracedrpc.telemetry"]
@@ -149,7 +151,7 @@ def test_the_first_installed_package_that_offers_a_telemetry_is_asked_once(monke
 
 @pytest.mark.usefixtures("installed")
 def test_without_one_there_are_log_lines_only(monkeypatch):
-    monkeypatch.setattr(_guard, "entry_points", lambda group: [])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [])
     assert type(_guard.installed()) is Telemetry
 
 
