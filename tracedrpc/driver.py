@@ -52,6 +52,8 @@ class Incoming(ABC):
     exchange: str = ""
     routing_key: str = ""
     body_bytes: int = 0
+    system: str = "rabbitmq"
+    """What carried it: `Driver.system`."""
 
     @abstractmethod
     def reply(self, result: Any) -> None:
@@ -94,6 +96,9 @@ class Listener(ABC):
 
 class Driver(ABC):
     """Carries requests and replies. Thread-safe. Made once per transport."""
+
+    system: str = "rabbitmq"
+    """What carries messages, as OpenTelemetry's conventions for messaging name it."""
 
     scheduler: Scheduler
     """Runs short jobs at a time to come, for heartbeats and retries."""

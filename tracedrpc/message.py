@@ -119,11 +119,16 @@ class Invocation:
         "stage",
         "started_ns",
         "started_wall_ns",
+        "system",
         "woken_ns",
     )
 
-    def __init__(self, request: Request, deadline: Deadline, scope: Scope | None = None) -> None:
+    def __init__(
+        self, request: Request, deadline: Deadline, scope: Scope | None = None, system: str = "rabbitmq",
+    ) -> None:
         self.request = request
+        self.system = system
+        """What carries it, as the conventions for messaging name it: `Driver.system`."""
         self.deadline = deadline
         self.scope = scope
         """The telemetry scope of this call, for moments that other threads report."""

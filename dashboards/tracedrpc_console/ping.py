@@ -1,13 +1,13 @@
-"""`tracedrpc ping`: one call to a server's ping endpoint, and where its time went."""
+"""`tracedrpc ping`: calls to a server's ping endpoint, and where the time went."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import tracedrpc as messaging
 from tracedrpc.semconv import PHASE_PREFIX
 from tracedrpc_console.waterfall import milliseconds
-from tracedrpc_otel.phases import client_phases
+from tracedrpc_otel.phases import ACQUIRE, PUBLISH, QUEUE, SERVER, client_phases
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tracedrpc.message import Invocation
 
 METHOD: Final = "oslo_rpc_server_ping"
+_PARTS: Final = (ACQUIRE, PUBLISH, QUEUE, SERVER)
 _NO_ENDPOINT: Final = (
     "a server answered, so it lives, but its ping endpoint is off: set rpc_ping_enabled = true "
     "(TRACEDRPC_RPC_PING_ENABLED=true) there"
@@ -38,27 +39,38 @@ def ping(console: Console, url: str, target: messaging.Target, timeout_s: float)
     try:
         with messaging.get_rpc_transport(None, url, telemetry=stopwatch) as transport:
             client = messaging.get_rpc_client(transport, target, timeout=timeout_s)
-            answer = _warm_call(client)
+            client.call({}, METHOD)  # connects
+            first_ms = _took_ms(stopwatch.invocation)
+            answer = client.call({}, METHOD)
     except messaging.NoSuchMethod:
         return _failed(console, _NO_ENDPOINT)
     except messaging.RemoteError as error:
         return _failed(console, _NO_ENDPOINT if error.exc_type == "NoSuchMethod" else str(error))
     except (messaging.MessagingException, messaging.MessageUndeliverable) as error:
         return _failed(console, str(error))
-    where = f"{target.topic} on {target.server}" if target.server else target.topic
-    invocation = stopwatch.invocation
-    if invocation is None:
-        return _failed(console, "the call left no record")
-    took_ms = (invocation.ended_ns - invocation.started_ns) / 1e6
-    console.print(f"{answer} from {where} in {milliseconds(took_ms)}", style="bold", markup=False)
-    for name, value in client_phases(invocation, invocation.ended_ns).items():
-        phase = name.removeprefix(PHASE_PREFIX).removesuffix("_ms")
-        console.print(f"  {phase:<12}{milliseconds(float(str(value))):>10}", markup=False)
+    _show(console, f"{answer} from {_words(target)}", stopwatch.invocation, first_ms)
     return 0
 
 
-def _warm_call(client: Any) -> Any:
-    return client.call({}, METHOD)
+def _show(console: Console, answer: str, invocation: Invocation | None, first_ms: float) -> None:
+    took_ms = _took_ms(invocation)
+    first = f"the first took {milliseconds(first_ms)}, with connecting"
+    console.print(f"{answer} in {milliseconds(took_ms)} ({first})", markup=False)
+    if invocation is None:
+        return
+    phases = client_phases(invocation, invocation.ended_ns)
+    parts = {each.removeprefix(PHASE_PREFIX): float(str(phases[each])) for each in _PARTS if each in phases}
+    parts["rest_ms"] = max(0.0, took_ms - sum(parts.values()))
+    for name, value in parts.items():
+        console.print(f"  {name.removesuffix('_ms'):<10}{milliseconds(value):>10}", markup=False)
+
+
+def _took_ms(invocation: Invocation | None) -> float:
+    return 0.0 if invocation is None else (invocation.ended_ns - invocation.started_ns) / 1e6
+
+
+def _words(target: messaging.Target) -> str:
+    return f"{target.topic} on {target.server}" if target.server else str(target.topic)
 
 
 def _failed(console: Console, text: str) -> int:

@@ -99,7 +99,7 @@ def _picture(console: Console, title: str, trace: Trace) -> None:
 
 
 def _table(found: list[Method]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("method", overflow="fold", min_width=20)
     for heading in ("count", "errors", "p50 ms", "p95 ms", "queue", "handler"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from tracedrpc.driver import Incoming
-    from tracedrpc.message import Invocation, Request
+    from tracedrpc.message import Invocation
     from tracedrpc_otel.records import Attributes
 
 TABLE_LIMIT: Final = 1000
 NAME_LIMIT: Final = 128
 """Longest method in a span's name, in characters."""
 
-RABBITMQ: Final = "rabbitmq"
 REPLY_TEMPLATE: Final = "reply_{id}"
 EXCEPTION_EVENT: Final = "exception"
 EXCEPTION_TYPE: Final = "exception.type"
@@ -72,8 +71,8 @@ class Table(Generic[Key, Value]):
         return len(self._kept)
 
 
-_Client = tuple[str | None, str | None, str, Mode]
-_Server = tuple[str, str | None, str, Mode]
+_Client = tuple[str | None, str | None, str, Mode, str]
+_Server = tuple[str, str | None, str, Mode, str]
 
 
 class ClientStarts:
@@ -82,18 +81,19 @@ class ClientStarts:
     def __init__(self, limit: int = TABLE_LIMIT) -> None:
         self._table: Table[_Client, Start] = Table(limit)
 
-    def of(self, request: Request) -> Start:
+    def of(self, invocation: Invocation) -> Start:
         """Return the start of a call's or cast's span."""
+        request, system = invocation.request, invocation.system
         target = request.target
-        key = (target.topic, target.namespace, request.method, request.mode)
+        key = (target.topic, target.namespace, request.method, request.mode, system)
         start = self._table.get(key)
         if start is not None:
             return start
         method = method_name(*key[:3])
-        start = _client_start(method, request.mode)
+        start = _client_start(method, request.mode, system)
         if self._table.keep(key, start):
             return start
-        return _other(_client_start(names.OTHER, request.mode), method)
+        return _other(_client_start(names.OTHER, request.mode, system), method)
 
 
 class ServerStarts:
@@ -110,7 +110,7 @@ class ServerStarts:
         """Return the start of a request's span."""
         key = _server_key(incoming)
         start = self._table.get(key)
-        return start if start is not None else _server_start(method_name(*key[:3]), key[3])
+        return start if start is not None else _server_start(method_name(*key[:3]), *key[3:])
 
     def keep(self, incoming: Incoming, start: Start) -> bool:
         """Remember a method that was found; False when there are too many already."""
@@ -118,12 +118,12 @@ class ServerStarts:
 
     def other(self, mode: Mode) -> str:
         """Return the name of the span of a request whose method must not name it."""
-        return _server_start(names.OTHER, mode).name
+        return _server_start(names.OTHER, mode, "").name
 
 
 def _server_key(incoming: Incoming) -> _Server:
     received = incoming.received
-    return (incoming.topic, received.namespace, received.method, received.mode)
+    return (incoming.topic, received.namespace, received.method, received.mode, incoming.system)
 
 
 def method_name(topic: str | None, namespace: str | None, method: str) -> str:
@@ -136,17 +136,17 @@ def _other(start: Start, method: str) -> Start:
     return Start(start.name, start.kind, attributes, start.method)
 
 
-def _client_start(method: str, mode: Mode) -> Start:
+def _client_start(method: str, mode: Mode, system: str) -> Start:
     if mode is Mode.CALL:
         return Start(method, SpanKind.CLIENT, _rpc(method), method)
-    attributes = _messaging(method, mode, mode.value, "send")
+    attributes = _messaging(system, method, mode, mode.value, "send")
     return Start(f"{mode.value} {method}", SpanKind.PRODUCER, attributes, method)
 
 
-def _server_start(method: str, mode: Mode) -> Start:
+def _server_start(method: str, mode: Mode, system: str) -> Start:
     if mode is Mode.CALL:
         return Start(method, SpanKind.SERVER, _rpc(method), method)
-    attributes = _messaging(method, mode, "process", "process")
+    attributes = _messaging(system, method, mode, "process", "process")
     return Start(f"process {method}", SpanKind.CONSUMER, attributes, method)
 
 
@@ -158,9 +158,9 @@ def _rpc(method: str) -> Attributes:
     }
 
 
-def _messaging(method: str, mode: Mode, operation: str, operation_type: str) -> Attributes:
+def _messaging(system: str, method: str, mode: Mode, operation: str, operation_type: str) -> Attributes:
     return {
-        names.MESSAGING_SYSTEM: RABBITMQ,
+        names.MESSAGING_SYSTEM: system,
         names.OPERATION_NAME: operation,
         names.OPERATION_TYPE: operation_type,
         names.RPC_METHOD: method,  # the one key that finds calls and casts of a method alike

@@ -16,7 +16,6 @@ from tracedrpc import semconv as names
 from tracedrpc._safe import safe
 from tracedrpc.message import Mode
 from tracedrpc_otel.attributes import (
-    RABBITMQ,
     REPLY_TEMPLATE,
     address_attributes,
     message_attributes,
@@ -134,7 +133,7 @@ def _publish(
     else:
         end_ns = end_wall_ns
         failure = None if error is None else error_type(error)
-    attributes = _leaf("publish", "send") | message_attributes(invocation)
+    attributes = _leaf(invocation, "publish", "send") | message_attributes(invocation)
     attributes |= address_attributes(invocation.peer)
     attributes[names.ATTEMPTS] = invocation.attempts
     if failure is not None:
@@ -163,7 +162,7 @@ def _receive(
         end_ns, failure = invocation.wall_ns(invocation.woken_ns), None
     if end_ns <= start_ns:
         return None
-    attributes = _leaf("receive", "receive") | _reply_attributes(invocation)
+    attributes = _leaf(invocation, "receive", "receive") | _reply_attributes(invocation)
     if failure is None:
         attributes[names.WAKEUP_MS] = (invocation.woken_ns - invocation.replied_ns) / 1e6
     else:
@@ -173,9 +172,9 @@ def _receive(
     )
 
 
-def _leaf(operation: str, operation_type: str) -> Attributes:
+def _leaf(invocation: Invocation, operation: str, operation_type: str) -> Attributes:
     return {
-        names.MESSAGING_SYSTEM: RABBITMQ,
+        names.MESSAGING_SYSTEM: invocation.system,
         names.OPERATION_NAME: operation,
         names.OPERATION_TYPE: operation_type,
     }

@@ -63,7 +63,7 @@ class OTelTelemetry(Telemetry):
         if not self._sink.is_on():
             here = trace.get_current_span().get_span_context()
             return PassingScope(self._propagation, here) if here.is_valid else SILENCE
-        start = self._client_starts.of(invocation.request)
+        start = self._client_starts.of(invocation)
         return CallScope(invocation, start, self._sink, self._propagation, leaves=self._leaves)
 
     def process(self, incoming: Incoming) -> Scope:

@@ -26,6 +26,8 @@ from tracedrpc.testing import RecordingTelemetry
 
 
 class StubDriver:
+    system = "rabbitmq"
+
     def __init__(self, answer=None):
         self.answer = answer
         self.invocations = []

@@ -41,6 +41,8 @@ PEER: Final = "memory"
 class MemoryDriver(Driver):
     """Carries messages within the process."""
 
+    system = PEER
+
     def __init__(
         self,
         url: TransportURL,
@@ -110,6 +112,7 @@ class MemoryDriver(Driver):
         self.telemetry.message_dropped(message.invocation, message.address[1], reason)
 
     def _message(self, invocation: Invocation) -> Message:
+        invocation.acquire_ns = invocation.acquired_ns = monotonic_ns()
         request = invocation.request
         target, scope, options = request.target, invocation.scope, self.options
         carrier = scope.carrier if scope is not None else NO_CARRIER

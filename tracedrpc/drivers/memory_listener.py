@@ -91,6 +91,8 @@ class MemoryListener(Listener):
 class MemoryIncoming(Incoming):
     """A request of the memory driver."""
 
+    system = "memory"
+
     def __init__(
         self,
         driver: MemoryDriver,

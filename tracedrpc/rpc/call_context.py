@@ -170,7 +170,8 @@ class CallContext:
     def _carry(self, request: Request, send: Callable[[Invocation], Any]) -> Any:
         """Let the driver carry a request, and tell telemetry how that went, whatever happens."""
         telemetry = self.transport.telemetry
-        invocation = Invocation(request, Deadline.after(request.timeout_s))
+        system = self.transport.driver.system
+        invocation = Invocation(request, Deadline.after(request.timeout_s), system=system)
         with telemetry.call(invocation) as scope:
             invocation.scope = scope
             try:
