@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 METHOD: Final = "oslo_rpc_server_ping"
 _PARTS: Final = (ACQUIRE, PUBLISH, QUEUE, SERVER)
+_UNKNOWN: Final = ("NoSuchMethod", "UnsupportedVersion")
 _NO_ENDPOINT: Final = (
     "a server answered, so it lives, but its ping endpoint is off: set rpc_ping_enabled = true "
     "(TRACEDRPC_RPC_PING_ENABLED=true) there"
@@ -42,10 +43,8 @@ def ping(console: Console, url: str, target: messaging.Target, timeout_s: float)
             client.call({}, METHOD)  # connects
             first_ms = _took_ms(stopwatch.invocation)
             answer = client.call({}, METHOD)
-    except messaging.NoSuchMethod:
-        return _failed(console, _NO_ENDPOINT)
     except messaging.RemoteError as error:
-        return _failed(console, _NO_ENDPOINT if error.exc_type == "NoSuchMethod" else str(error))
+        return _failed(console, _NO_ENDPOINT if error.exc_type in _UNKNOWN else str(error))
     except (messaging.MessagingException, messaging.MessageUndeliverable) as error:
         return _failed(console, str(error))
     _show(console, f"{answer} from {_words(target)}", stopwatch.invocation, first_ms)

@@ -140,7 +140,7 @@ class _Picture:
 
     def _ruler(self) -> Text:
         left = self._service_width + self._name_width + _KIND_WIDTH + 3
-        total = milliseconds((self._scale.end_ns - self._scale.start_ns) / 1e6)
+        total = rounded((self._scale.end_ns - self._scale.start_ns) / 1e6)
         scale = "0" + total.rjust(self._scale.width - 1)
         return Text(" " * left + scale + "ms".rjust(_MS_WIDTH), _DIM, no_wrap=True)
 

@@ -48,7 +48,7 @@ def failed(spans: list[Span], *ids: str) -> list[Span]:
 def run(*args: str, timeout_s: float = 60.0, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command `tracedrpc` and return what it printed."""
     command = [sys.executable, "-m", "tracedrpc_console.main", *args]
-    plain = {"COLUMNS": "100", "PYTHONUTF8": "1"}
+    plain = {"COLUMNS": "120", "PYTHONUTF8": "1"}
     return subprocess.run(
         command, env=os.environ | plain | environment, capture_output=True, text=True, timeout=timeout_s,
         check=False,

@@ -63,8 +63,9 @@ def test_a_child_whose_clock_is_ahead_stays_below_its_parent() -> None:
 
 
 def test_a_trace_deeper_than_the_stack_is_no_trouble() -> None:
-    deep = [span(f"{at}", f"{at - 1}" if at else "", "s", "n", Kind.INTERNAL, at, at + 1) for at in range(5000)]
-    assert Trace(deep).rows()[-1].depth == 4999
+    root = span("0", "", "s", "n", Kind.INTERNAL, 0, 1)
+    deep = [span(f"{at}", f"{at - 1}", "s", "n", Kind.INTERNAL, at, at + 1) for at in range(1, 5000)]
+    assert Trace([root, *deep]).rows()[-1].depth == 4999
 
 
 def test_spans_are_grouped_by_trace() -> None:

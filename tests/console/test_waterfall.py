@@ -12,27 +12,31 @@ from tracedrpc_console.spans import Kind, Span, Trace
 from tracedrpc_console.waterfall import milliseconds, waterfall
 
 WIDE = """\
-                                       0                                                40.0 ms     ms
-api     compute/reboot        CLIENT   █████████████████████████████♥███████████♥████████████████   40.0
-api     ├╴publish nova:compu… CLIENT   ███                                                          1.90
-compute ├╴compute/reboot      SERVER      ░░░░░░░░░░░░░░██████████████████████████████████          24.0
-compute │ └╴cast audit/log    PRODUCER                                            ▏                 0.20
-api     └╴receive reply_{id}  CLIENT                                                         ███    2.00
+                                        0                                                40.0     ms
+api     compute/reboot         CLIENT   ███████████████████████████♥█████████♥███████████████   40.0
+api     ├╴publish nova:compute CLIENT   ███                                                     1.90
+compute ├╴compute/reboot       SERVER      ░░░░░░░░░░░░█████████████████████████████████        24.0
+compute │ └╴cast audit/log     PRODUCER                                        ▏                0.20
+api     └╴receive reply_{id}   CLIENT                                                     ███   2.00
 █ span, to scale   ♥ heartbeat   ░ waiting in the queue"""
 
 NARROW = """\
-                                         0         40.0 ms     ms
-api     compute/reboot          CLIENT   ███████♥██♥█████   40.0
-api      publish nova:compute   CLIENT   █                   1.90
-compute  compute/reboot         SERVER    ...             """
+                                       0               40.0     ms
+api     compute/reboot        CLIENT   ==========v===v=====   40.0
+api      publish nova:compute CLIENT   =                      1.90
+compute  compute/reboot       SERVER    .....============     24.0
+compute   cast audit/log      PRODUCER                |       0.20
+api      receive reply_{id}   CLIENT                      =   2.00
+= span, to scale   v heartbeat   . waiting in the queue"""
 
 
 def drawn(spans: list[Span], width: int = 100, glyphs: Glyphs = UNICODE) -> list[str]:
     return [line.plain for line in waterfall(Trace(spans), width, glyphs)]
 
 
-def test_a_call_as_a_picture(golden: object) -> None:
-    pass
+@pytest.mark.parametrize(("width", "glyphs", "picture"), [(100, UNICODE, WIDE), (66, ASCII, NARROW)])
+def test_a_call_as_a_picture(width: int, glyphs: Glyphs, picture: str) -> None:
+    assert "\n".join(drawn(a_call(), width, glyphs)) == picture
 
 
 def test_no_line_is_wider_than_the_screen() -> None:

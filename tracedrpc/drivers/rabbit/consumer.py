@@ -36,6 +36,10 @@ class Receiver(Protocol):
         """Take new deliveries and acknowledge what may be; called on each wake-up, also with none."""
         ...
 
+    def rest_s(self) -> float:
+        """Return after how long `take` wants to be called though nothing has come."""
+        ...
+
     def unstarted(self, deliveries: list[Delivery]) -> int:
         """Give up what has not been acknowledged, these deliveries too; return the last tag or 0."""
         ...
@@ -195,7 +199,7 @@ class Consumer:
         beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
         beat = Deadline.after(beat_s)
         while not self._stop.is_set():
-            link.read(beat.left_s())
+            link.read(min(beat.left_s(), self._receiver.rest_s()))
             self._waker.drain()
             self._receiver.take(link.take_deliveries(), link)
             if cancelled := link.take_cancelled():

@@ -6,7 +6,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from tracedrpc._deadline import Deadline
+from tracedrpc._deadline import FOREVER_S, Deadline
 from tracedrpc.driver import Listener
 from tracedrpc.drivers.rabbit.consumer import Consumer
 from tracedrpc.drivers.rabbit.incoming import RabbitIncoming
@@ -105,6 +105,10 @@ class RabbitListener(Listener):
             raise
         for delivery in admitted:
             self._workers.submit(lambda delivery=delivery: self._work(delivery))  # type: ignore[misc]
+
+    def rest_s(self) -> float:
+        """Return that nothing is due unless something comes or a worker is free."""
+        return FOREVER_S
 
     def unstarted(self, deliveries: list[Delivery]) -> int:
         """Forget what has not started and return its last tag."""

@@ -100,7 +100,8 @@ class Publisher:
         self._telemetry.publish_retried(
             shipment.invocation, shipment.outgoing.routing_key, reason_of(failure).value, delay_s,
         )
-        if self._closing.wait(min(delay_s, deadline.left_s())):
+        # Another attempt without time would end as a time-out and hide why there was no earlier one.
+        if self._closing.wait(min(delay_s, deadline.left_s())) or deadline.is_expired():
             raise self._failure(shipment, failure) from failure
 
     def _failure(self, shipment: Shipment, cause: Exception) -> MessageDeliveryFailure:

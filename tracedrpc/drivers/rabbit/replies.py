@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tracedrpc._deadline import FOREVER_S
 from tracedrpc.drivers.rabbit.consumer import Consumer
 from tracedrpc.drivers.rabbit.topology import reply_queue
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from tracedrpc.drivers.waiters import Waiters
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
+
+
+ACK_EACH: Final = 64
+"""So many replies are acknowledged together; each acknowledgement costs as much as a publish."""
+ACK_AFTER_S: Final = 0.05
 
 
 class Replies:
@@ -34,6 +40,8 @@ class Replies:
         self._telemetry = telemetry
         self._lock = threading.Lock()
         self._consumer: Consumer | None = None
+        self._unacked = 0
+        self._last_tag = 0
         self._queue = reply_queue(os.urandom(16).hex(), options)
         self.name = self._queue.name
 
@@ -66,15 +74,28 @@ class Replies:
             consumer.close()
 
     def take(self, deliveries: list[Delivery], link: Link) -> None:
-        """Hand replies to those who wait, then acknowledge them all at once."""
+        """Hand replies to those who wait; acknowledge now and then, all at once.
+
+        What is delivered again after a reconnect, because its acknowledgement had not been sent,
+        finds nobody waiting and is discarded.
+        """
         for delivery in deliveries:
             self._waiters.deliver(self.name, delivery.body, delivery.properties(), delivery.received_ns)
         if deliveries:
-            link.ack(deliveries[-1].tag)
+            self._unacked += len(deliveries)
+            self._last_tag = deliveries[-1].tag
+        if self._unacked >= ACK_EACH or (self._unacked and not deliveries):
+            self._unacked = 0
+            link.ack(self._last_tag)
+
+    def rest_s(self) -> float:
+        """Return how long an acknowledgement may wait for more to go with it."""
+        return ACK_AFTER_S if self._unacked else FOREVER_S
 
     def unstarted(self, deliveries: list[Delivery]) -> int:  # noqa: ARG002 - nothing is ever given back
         """Nothing is kept here: replies are taken at once."""
         return 0
 
     def lost(self) -> None:
-        """Nothing is kept here: the broker delivers again what was not acknowledged."""
+        """The broker delivers again what was not acknowledged."""
+        self._unacked = 0
