@@ -32,7 +32,7 @@ help: ## what can be made
 .PHONY: demo
 demo: $(VENV)/.stamp-run broker ## example services on a real RabbitMQ, and a call as a waterfall
 	@if [ -n "$$TRACEDRPC_TEST_URL" ]; then set -- --url "$$TRACEDRPC_TEST_URL"; fi; \
-	$(BIN)/tracedrpc demo "$$@" $(ARGS)
+	$(BIN)/tracedrpc demo --once "$$@" $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.stamp-dev broker ## all suites in one run

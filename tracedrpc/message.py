@@ -135,7 +135,7 @@ class Invocation:
         self.started_ns = monotonic_ns()
         self.started_wall_ns = time_ns()
         self.acquire_ns = 0
-        """The last time a connection was asked for."""
+        """A connection was first asked for: for the reply queue, then one to send on."""
         self.acquired_ns = 0
         self.published_ns = 0
         """The message's last byte was handed to the socket."""

@@ -104,8 +104,7 @@ class _Demo:
     def first_round(self) -> report.Outcome:
         """Drive one round and report it."""
         console = self._console
-        if not console.is_terminal:
-            console.print(f"traffic   for {self._settings.seconds:g} s")
+        began = time.monotonic()
         with _progress(console) as progress:
             task = progress.add_task("traffic  ", total=self._settings.seconds, calls=0, errors=0)
 
@@ -114,6 +113,9 @@ class _Demo:
                 progress.update(task, completed=elapsed_s, calls=calls, errors=errors)
 
             self._traffic.round(self._settings.seconds, tick)
+        calls, errors = self._traffic.total()
+        took = f"{calls} calls in {time.monotonic() - began:.1f} s, {errors} of them failed on purpose"
+        console.print(f"traffic   {took}")
         return self._report()
 
     def until_interrupted(self) -> report.Outcome:
@@ -154,13 +156,14 @@ def _broker(url: str | None, console: Console, stack: contextlib.ExitStack) -> s
         if not _is_memory(url):
             _check_reachable(url)
         console.print(f"broker    {messaging.TransportURL.parse(None, url)}", markup=False)
-        return url
+        return url if _is_memory(url) else _leaving_nothing(url)
     began = time.monotonic()
     try:
         with console.status("starting a private RabbitMQ node"):
             running = stack.enter_context(broker())
     except BrokerUnavailable as error:
-        console.print(f"broker    none, so the memory driver in one process: {error}", markup=False)
+        reason = str(error).partition("\n")[0]
+        console.print(f"broker    none, so the memory driver in one process: {reason}", markup=False)
         return stage.MEMORY_URL
     took = f"started in {time.monotonic() - began:.1f} s"
     console.print(f"broker    a RabbitMQ of our own, {_address(running.url)}, {took}", markup=False)
@@ -169,6 +172,11 @@ def _broker(url: str | None, console: Console, stack: contextlib.ExitStack) -> s
 
 def _is_memory(url: str) -> bool:
     return url.partition(":")[0] in {"memory", "fake"}
+
+
+def _leaving_nothing(url: str) -> str:
+    """Return the URL with an option that lets the demo's queues go with their last consumer."""
+    return f"{url}{'&' if '?' in url else '?'}amqp_auto_delete=true"
 
 
 def _check_reachable(url: str) -> None:
@@ -197,9 +205,9 @@ def _progress(console: Console) -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(None),
-        TextColumn("{task.fields[calls]} calls, {task.fields[errors]} errors"),
+        TextColumn("{task.fields[calls]} calls, {task.fields[errors]} failed on purpose"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield progress
 
 
@@ -224,7 +232,7 @@ def _say_next(console: Console, settings: Settings, url: str) -> None:
         lines.append(("see it in Jaeger", "tracedrpc demo --otlp http://127.0.0.1:4318"))
     if not settings.is_once and not _is_memory(url):
         ping = "--topic demo.compute --server host-1 --exchange demo"
-        lines.append(("ask a server for a sign of life", f"tracedrpc ping --url {url} {ping}"))
+        lines.append(("ask a server for a sign of life", f"tracedrpc ping --url {settings.url or url} {ping}"))
     lines += [
         ("run one of the services yourself", "python -m tracedrpc_console.services.compute --help"),
         ("the same in your service", 'README.md, "Use it": two lines'),

@@ -102,29 +102,33 @@ class _Picture:
         span, glyphs = row.span, self._glyphs
         cells: list[tuple[str, str]] = [(" ", "")] * self._scale.width
         for at in self._queue(row):
-            cells[at] = (self._use(glyphs.queue, "waiting in the queue"), _DIM)
+            cells[at] = (self._use(glyphs.queue, "waiting in a queue"), _DIM)
         length = self._scale.column(span.end_ns) - self._scale.column(span.start_ns)
         for at in self._scale.cells(span.start_ns, span.end_ns):
             cells[at] = (glyphs.bar if length >= 0.5 else glyphs.sliver, style)  # noqa: PLR2004 - half a column
         for event in span.events:
             sign, meaning = self._sign(event.name)
+            mark = _RED if event.name == "exception" else "bold"
             at = min(self._scale.width - 1, int(self._scale.column(event.at_ns)))
-            cells[at] = (self._use(sign, meaning), _RED)
+            cells[at] = (self._use(sign, meaning), mark)
         return Text.assemble(*cells)
 
     def _queue(self, row: Row) -> range:
-        """Return the columns between the end of the publish and the start of the server's work."""
-        if row.parent is None or row.span.kind not in {Kind.SERVER, Kind.CONSUMER}:
-            return range(0)
-        sent_ns = self._sent_ns(row.parent)
+        """Return the columns in which a message was on its way to who then took it up."""
+        sent_ns = self._sent_ns(row.span, row.parent) if row.parent is not None else 0
         until = self._scale.cells(row.span.start_ns, row.span.end_ns).start
         return range(math.ceil(self._scale.column(sent_ns)), until) if sent_ns else range(0)
 
-    def _sent_ns(self, sender: Span) -> int:
-        if sender.kind is Kind.PRODUCER:
-            return sender.end_ns
-        siblings = self._trace.children(sender)
-        return next((span.end_ns for span in siblings if span.name.startswith("publish ")), 0)
+    def _sent_ns(self, taker: Span, parent: Span) -> int:
+        """Return when the message that a span begins with was sent; 0 when it begins with none."""
+        siblings = self._trace.children(parent)
+        if taker.kind is Kind.CONSUMER:
+            return parent.end_ns
+        if taker.kind is Kind.SERVER:
+            return next((span.end_ns for span in siblings if span.name.startswith("publish ")), 0)
+        if taker.name.startswith("receive ") and not taker.is_error:
+            return next((span.end_ns for span in siblings if span.kind is Kind.SERVER), 0)
+        return 0
 
     def _sign(self, event: str) -> tuple[str, str]:
         if event in _HEARTBEATS:

@@ -17,8 +17,8 @@ api     compute/reboot         CLIENT   █████████████�
 api     ├╴publish nova:compute CLIENT   ███                                                     1.90
 compute ├╴compute/reboot       SERVER      ░░░░░░░░░░░░█████████████████████████████████        24.0
 compute │ └╴cast audit/log     PRODUCER                                        ▏                0.20
-api     └╴receive reply_{id}   CLIENT                                                     ███   2.00
-█ span, to scale   ♥ heartbeat   ░ waiting in the queue"""
+api     └╴receive reply_{id}   CLIENT                                                   ░░███   2.00
+█ span, to scale   ♥ heartbeat   ░ waiting in a queue"""
 
 NARROW = """\
                                        0               40.0     ms
@@ -26,8 +26,8 @@ api     compute/reboot        CLIENT   ==========v===v=====   40.0
 api      publish nova:compute CLIENT   =                      1.90
 compute  compute/reboot       SERVER    .....============     24.0
 compute   cast audit/log      PRODUCER                |       0.20
-api      receive reply_{id}   CLIENT                      =   2.00
-= span, to scale   v heartbeat   . waiting in the queue"""
+api      receive reply_{id}   CLIENT                     .=   2.00
+= span, to scale   v heartbeat   . waiting in a queue"""
 
 
 def drawn(spans: list[Span], width: int = 100, glyphs: Glyphs = UNICODE) -> list[str]:

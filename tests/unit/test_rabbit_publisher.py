@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 import pytest
+from amqp.exceptions import NotFound
 
 from tests.unit.rabbit_fakes import Clock, FakeLink, invocation, shipment
 from tracedrpc._deadline import Deadline
@@ -160,6 +161,13 @@ def test_retry_limits_the_attempts(lab, retry, attempts):
     with pytest.raises(MessageDeliveryFailure, match="nothing listens there"):
         lab.send(retry=retry)
     assert 10 - len(lab.prepare) == attempts
+
+
+def test_an_exchange_that_has_gone_meanwhile_is_no_failed_attempt(lab):
+    gone = NotFound("no exchange", (60, 40), reply_code=404)
+    lab.prepare = [lambda link: link.breaks.update(read=gone)]
+    assert lab.deliver(retry=0) is Outcome.CONFIRMED
+    assert len(lab.links) == 2
 
 
 @pytest.mark.parametrize("retry", [None, -1])

@@ -199,11 +199,13 @@ class Consumer:
         beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
         beat = Deadline.after(beat_s)
         while not self._stop.is_set():
-            link.read(min(beat.left_s(), self._receiver.rest_s()))
-            self._waker.drain()
+            # Before reading: a declaration may have brought the first messages with its answer.
             self._receiver.take(link.take_deliveries(), link)
             if cancelled := link.take_cancelled():
                 self._consume_again(link, cancelled)
+                continue
+            link.read(min(beat.left_s(), self._receiver.rest_s()))
+            self._waker.drain()
             if beat.is_expired():
                 link.heartbeat(self._options.heartbeat_rate)
                 beat = Deadline.after(beat_s)

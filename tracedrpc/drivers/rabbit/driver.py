@@ -80,6 +80,7 @@ class RabbitDriver(Driver):
         invocation.reply_queue = replies.name
         outgoing = self._outgoing(invocation, replies.name)
         waiter = waiters.expect(invocation)
+        invocation.acquire_ns = monotonic_ns()
         try:
             self._await_replies(invocation)
             shipment = Shipment(outgoing, invocation.deadline, invocation)

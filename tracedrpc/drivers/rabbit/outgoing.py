@@ -98,7 +98,7 @@ class Shipment:
         invocation = self.invocation
         if invocation is not None:
             invocation.stage = Stage.POOL_ACQUIRE
-            invocation.acquire_ns = monotonic_ns()
+            invocation.acquire_ns = invocation.acquire_ns or monotonic_ns()
 
     def holds(self, peer: str) -> None:
         """Note that its sender holds a connection to that broker."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from tracedrpc.drivers.rabbit.errors import (
     AcquireTimeout,
     ConnectFailed,
     ConnectionClosed,
+    Reason,
     reason_of,
 )
 from tracedrpc.drivers.rabbit.outgoing import Outcome
@@ -70,8 +70,8 @@ class Publisher:
         return shipment.outcome or Outcome.LOST
 
     def _attempt(self, shipment: Shipment, deadline: Deadline, retry: int | None, *, wait: bool) -> None:
-        backoff = None
-        for attempt in itertools.count():
+        backoff, failures = None, 0
+        while True:
             try:
                 self._once(shipment, deadline, wait=wait)
                 if not wait or shipment.outcome in {Outcome.CONFIRMED, Outcome.RETURNED}:
@@ -85,7 +85,10 @@ class Publisher:
                 failure = error
             except BROKEN as error:
                 failure = error
-            if retry is not None and 0 <= retry <= attempt:
+            # Not counted: the exchange went after this connection had declared it (the last server
+            # of a topic takes the fanout exchange along); the next connection declares it again.
+            failures += reason_of(failure) is not Reason.NOT_FOUND
+            if retry is not None and 0 <= retry < failures:
                 raise self._failure(shipment, failure) from failure
             backoff = backoff or self._backoff()
             self._pause(shipment, deadline, backoff.next_s(), failure)

@@ -1,0 +1,224 @@
+"""The consumer: declares, consumes, hands over, acknowledges; begins again after a loss."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.unit.rabbit_fakes import FakeLink
+from tracedrpc._deadline import Deadline
+from tracedrpc.drivers.rabbit.consumer import Consumer
+from tracedrpc.drivers.rabbit.errors import ConnectFailed, DeclareRefused, Reason, connect_failed
+from tracedrpc.drivers.rabbit.topology import reply_queue
+from tracedrpc.options import Options
+from tracedrpc.testing import RecordingTelemetry
+
+OPTIONS = Options(kombu_reconnect_delay=0.001, kombu_reconnect_max_delay=0.01)
+NAMES = ("reply_a", "reply_b")
+
+
+class WaitingLink(FakeLink):
+    """Waits in `read` until it is woken, or a test has something to read."""
+
+    def __init__(self):
+        super().__init__()
+        self.waker = None
+        self.readable = threading.Event()
+
+    def watch(self, waker):
+        self.waker = waker
+        super().watch(waker)
+
+    def read(self, timeout_s):
+        super().read(timeout_s)
+        for _ in range(500):
+            if self.readable.wait(0.001):
+                self.readable.clear()
+                return
+            import select
+
+            if select.select([self.waker], [], [], 0)[0]:
+                return
+
+
+class FakeReceiver:
+    def __init__(self):
+        self.taken = []
+        self.losses = 0
+        self.changed = threading.Condition()
+
+    def take(self, deliveries, link):
+        with self.changed:
+            self.taken += deliveries
+            self.changed.notify_all()
+
+    def rest_s(self):
+        return 60.0
+
+    def unstarted(self, deliveries):
+        return deliveries[-1] if deliveries else 0
+
+    def lost(self):
+        self.losses += 1
+
+    def wait_for(self, count, timeout_s=5.0):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.taken) >= count, timeout_s)
+
+
+class Lab:
+    def __init__(self):
+        self.telemetry = RecordingTelemetry()
+        self.receiver = FakeReceiver()
+        self.links = []
+        self.prepare = []
+        self.consumer = Consumer(
+            "test", "replies", self, [reply_queue(name[6:], OPTIONS) for name in NAMES],
+            self.receiver, 7, OPTIONS, self.telemetry,
+        )
+
+    def open(self, purpose, deadline):
+        change = self.prepare.pop(0) if self.prepare else None
+        if isinstance(change, Exception):
+            raise change
+        link = WaitingLink()
+        if change is not None:
+            change(link)
+        self.links.append(link)
+        return link
+
+    def start(self, timeout_s=5.0):
+        self.consumer.start()
+        self.consumer.wait_ready(Deadline.after(timeout_s))
+        return self.links[-1]
+
+
+@pytest.fixture
+def lab():
+    lab = Lab()
+    yield lab
+    lab.consumer.close()
+
+
+def test_it_limits_and_declares_and_consumes_before_it_is_ready(lab):
+    link = lab.start()
+    assert link.done[:6] == [
+        "watch", "limit 7", "declare reply_a", "consume reply_a", "declare reply_b", "consume reply_b",
+    ]
+    assert lab.consumer.is_consuming()
+
+
+def test_what_arrives_is_handed_over(lab):
+    link = lab.start()
+    link.deliveries.append(1)
+    link.readable.set()
+    lab.receiver.wait_for(1)
+
+
+def test_what_came_with_the_answer_to_a_declaration_is_handed_over_before_waiting_for_more(lab):
+    lab.prepare = [lambda link: link.deliveries.append(1)]
+    lab.start()
+    lab.receiver.wait_for(1, timeout_s=0.3)
+
+
+def test_what_came_while_a_queue_was_declared_again_is_handed_over_at_once(lab):
+    link = lab.start()
+    link.wait_for("read")
+    consume = link.consume
+
+    def consume_and_receive(queue):
+        consume(queue)
+        link.deliveries.append(2)
+
+    link.consume = consume_and_receive
+    link.cancelled.append("reply_b")
+    link.readable.set()
+    lab.receiver.wait_for(1, timeout_s=0.3)
+    assert lab.telemetry.of("consumer_cancelled")[0].fields["queue"] == "reply_b"
+
+
+def test_a_queue_that_the_broker_lost_is_repaired_and_the_others_left_alone(lab):
+    link = lab.start()
+    link.cancelled.append("reply_a")
+    link.readable.set()
+    link.wait_for("repair reply_a")
+    assert "repair reply_b" not in link.done
+
+
+def test_after_a_loss_it_connects_and_declares_again(lab):
+    link = lab.start()
+    link.wait_for("read")
+    link.breaks["read"] = ConnectionResetError()
+    link.readable.set()
+    lab.telemetry.wait_for("connection_lost")
+    lab.consumer.wake()
+    lab.telemetry.wait_for("connection_closed")
+    for _ in range(1000):
+        if len(lab.links) == 2:
+            break
+        threading.Event().wait(0.002)
+    lab.links[1].wait_for("consume reply_b")
+    assert link.done[-1] == "abandon"
+    assert lab.receiver.losses == 1
+
+
+def test_a_broker_that_is_down_is_tried_until_it_is_up(lab):
+    lab.prepare = [connect_failed(Reason.REFUSED, "b:1") for _ in range(5)]
+    lab.start()
+    assert len(lab.links) == 1
+
+
+def test_who_waits_learns_why_there_is_no_broker_at_the_deadline(lab):
+    lab.prepare = [connect_failed(Reason.REFUSED, "b:1") for _ in range(100_000)]
+    with pytest.raises(ConnectFailed, match="nothing listens"):
+        lab.start(timeout_s=0.05)
+
+
+@pytest.mark.parametrize("reason", [Reason.AUTH, Reason.VHOST, Reason.TLS])
+def test_what_waiting_does_not_mend_ends_the_start_at_once(lab, reason):
+    lab.prepare = [connect_failed(reason, "b:1")]
+    with pytest.raises(ConnectFailed) as error:
+        lab.start()
+    assert error.value.reason is reason
+    assert lab.consumer.has_ended()
+
+
+def test_a_refused_declaration_is_an_error_that_names_the_queue(lab):
+    from amqp.exceptions import AccessRefused
+
+    refusal = AccessRefused("no permission", (50, 10), reply_code=403)
+    lab.prepare = [lambda link: link.breaks.update(declare=refusal)]
+    with pytest.raises(DeclareRefused, match="'reply_a'"):
+        lab.start()
+
+
+def test_stopping_cancels_and_gives_back_what_was_not_taken(lab):
+    link = lab.start()
+    link.wait_for("read")
+    cancel = link.cancel
+
+    def cancel_and_receive(queue):
+        cancel(queue)
+        link.deliveries.append(9)
+
+    link.cancel = cancel_and_receive
+    lab.consumer.stop(5.0)
+    assert [each for each in link.done if each.startswith(("cancel", "give_back"))] == [
+        "cancel reply_a", "cancel reply_b", "give_back 9",
+    ]
+    assert "close" not in link.done
+
+
+def test_closing_deletes_queues_of_our_own_and_says_goodbye(lab):
+    link = lab.start()
+    lab.consumer.close()
+    assert link.done[-3:] == ["delete reply_a", "delete reply_b", "close"]
+
+
+def test_closing_while_there_is_no_broker_ends_the_thread(lab):
+    lab.prepare = [connect_failed(Reason.REFUSED, "b:1") for _ in range(100_000)]
+    with pytest.raises(ConnectFailed):
+        lab.start(timeout_s=0.02)
+    lab.consumer.close()
+    assert not lab.consumer._thread.is_alive()
