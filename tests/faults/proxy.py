@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 PIECE = 64 * 1024
 TICK_S = 0.02
@@ -101,7 +102,7 @@ class Proxy:
         with self._lock:
             self._listening.close()
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

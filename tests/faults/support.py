@@ -95,11 +95,13 @@ class Load:
         client: what to call with.
         threads: how many call at once.
         method: "call" or "cast".
+        pause_s: how long each thread rests between two; casts would else outrun the servers.
     """
 
-    def __init__(self, client: Any, threads: int = 4, method: str = "call") -> None:
+    def __init__(self, client: Any, threads: int = 4, method: str = "call", pause_s: float = 0.002) -> None:
         self._send = getattr(client, method)
         self._method = method
+        self._pause_s = pause_s
         self._name = uuid.uuid4().hex[:6]
         self._numbers = itertools.count()
         self._stop = threading.Event()
@@ -110,7 +112,7 @@ class Load:
             thread.start()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stop.wait(self._pause_s):
             number = f"{self._name}-{next(self._numbers)}"
             began_s = time.monotonic()
             error = None
@@ -181,6 +183,12 @@ class Site:
         self._ends.callback(server.wait, timeout=5)
         self._ends.callback(server.stop)
         return server
+
+    def load(self, client: Any, **settings: Any) -> Load:
+        """Return a load that ends with the test, also with one that fails."""
+        load = Load(client, **settings)
+        self._ends.callback(load.stop)
+        return load
 
     def close(self) -> None:
         """End everything, the last first."""

@@ -11,7 +11,7 @@ import amqp
 import pytest
 
 from tests.faults.support import Executions
-from tracedrpc import MessagingTimeout, RemoteError, Target, _guard, _threads
+from tracedrpc import MessagingTimeout, Target, _guard, _threads
 from tracedrpc.message import Mode, Request
 from tracedrpc.telemetry import Scope, Telemetry
 from tracedrpc.url import TransportURL
@@ -65,7 +65,7 @@ def test_telemetry_that_raises_everywhere_disturbs_no_call(site, make_scope):
     client = site.client(site.transport(telemetry=telemetry_with(make_scope)), timeout=3)
     assert client.call({}, "work", number="call") == "call"
     assert client.prepare(call_monitor_timeout=1).call({}, "work", number="monitored") == "monitored"
-    with pytest.raises(RemoteError):
+    with pytest.raises(ValueError, match="as asked"):
         client.call({}, "fail")
     client.cast({}, "work", number="cast")
     client.prepare(fanout=True).cast({}, "work", number="fanout")

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from tests.faults.support import GRACE_S, Executions, Load, eventually, failures, twice
+from tests.faults.support import GRACE_S, Executions, eventually, failures, twice
 from tracedrpc import MessageDeliveryFailure, MessagingTimeout
 from tracedrpc.testing import RecordingTelemetry
 
@@ -18,9 +18,11 @@ from tracedrpc.testing import RecordingTelemetry
 def at_most(seconds):
     """Fail when the block takes longer."""
     began_s = monotonic()
-    yield
-    lasted_s = monotonic() - began_s
-    assert lasted_s <= seconds, f"{lasted_s:.3f} s"
+    try:
+        yield
+    finally:
+        lasted_s = monotonic() - began_s
+        assert lasted_s <= seconds, f"{lasted_s:.3f} s"
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def silent_url():
 def test_resets_of_all_connections_under_load_fail_no_call_and_repeat_none(far_site, proxy):
     done = Executions()
     far_site.server(done)
-    load = Load(far_site.client(timeout=10))
+    load = far_site.load(far_site.client(timeout=10))
     for _ in range(5):
         load.wait_for(20)
         assert proxy.reset_all()
@@ -48,7 +50,7 @@ def test_resets_of_all_connections_under_load_fail_no_call_and_repeat_none(far_s
 
 def test_no_call_waits_longer_than_a_second_after_a_reset(far_site, proxy):
     far_site.server(Executions())
-    load = Load(far_site.client(timeout=10), threads=8)
+    load = far_site.load(far_site.client(timeout=10), threads=8)
     for _ in range(3):
         load.wait_for(20)
         proxy.reset_all()
@@ -59,7 +61,7 @@ def test_no_call_waits_longer_than_a_second_after_a_reset(far_site, proxy):
 def test_calls_go_on_after_a_while_of_refused_connections(far_site, proxy):
     far_site.server(Executions())
     transport = far_site.transport()
-    load = Load(far_site.client(transport, timeout=10))
+    load = far_site.load(far_site.client(transport, timeout=10))
     hasty = far_site.client(transport, timeout=0.3)
     load.wait_for(20)
     proxy.refuse()
@@ -105,7 +107,7 @@ def test_a_cast_ends_at_its_deadline_on_a_slow_network(far_site, proxy):
 
 def test_a_cast_ends_at_its_deadline_when_its_exchange_is_declared_on_a_frozen_connection(far_site, proxy):
     client = far_site.client(timeout=1)
-    client.prepare(exchange="known").cast({}, "work", number="1")
+    client.prepare(exchange="known", timeout=5).cast({}, "work", number="1")
     proxy.freeze()
     proxy.refuse()
     with pytest.raises(MessageDeliveryFailure), at_most(1 + GRACE_S):
@@ -114,7 +116,12 @@ def test_a_cast_ends_at_its_deadline_when_its_exchange_is_declared_on_a_frozen_c
 
 def test_a_cast_ends_at_its_deadline_when_the_resolver_is_slow(site, monkeypatch):
     resolve = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(2.5) or resolve(*args, **kwargs))
+
+    def resolve_slowly(*args, **kwargs):
+        time.sleep(2.5)
+        return resolve(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
     client = site.client(timeout=1)
     with pytest.raises(MessageDeliveryFailure), at_most(1 + GRACE_S):
         client.cast({}, "work", number="1")
@@ -154,6 +161,15 @@ def test_a_process_that_only_casts_keeps_its_connection_alive_by_heartbeats(site
 
 
 # ---- the end ---------------------------------------------------------------------------------------
+
+
+def test_a_server_stops_at_once_while_no_broker_can_be_reached(far_site, proxy):
+    server = far_site.server(Executions())
+    proxy.refuse()
+    proxy.reset_all()
+    with at_most(2):
+        server.stop()
+        server.wait()
 
 
 def test_a_call_that_races_with_cleanup_leaves_nothing_behind(site):

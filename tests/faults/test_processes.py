@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support import GRACE_S, Executions, Load, eventually, failures, twice
+from tests.faults.support import GRACE_S, Executions, eventually, failures, twice
 from tracedrpc import MessagingTimeout
 
 CHILDREN = Path(__file__).with_name("children.py")
-LONG_S = 8.0
+LONG_S = 5.0
 WORKERS = 4
 
 
@@ -43,8 +43,8 @@ def test_sigterm_under_load_loses_nothing(site, log_file, serve):
     first = serve("first")
     serve("second")
     transport = site.transport()
-    calls = Load(site.client(transport, timeout=LONG_S))
-    casts = Load(site.client(transport, timeout=LONG_S), threads=2, method="cast")
+    calls = site.load(site.client(transport, timeout=LONG_S))
+    casts = site.load(site.client(transport, timeout=LONG_S), threads=2, method="cast", pause_s=0.02)
     calls.wait_for(100)
     first.send_signal(signal.SIGTERM)
     assert first.wait(10) == 0
@@ -59,7 +59,7 @@ def test_sigterm_under_load_loses_nothing(site, log_file, serve):
 def test_a_killed_server_takes_only_what_it_was_working_on(site, log_file, serve):
     first = serve("first")
     serve("second")
-    load = Load(site.client(timeout=LONG_S), threads=8)
+    load = site.load(site.client(timeout=LONG_S), threads=8)
     load.wait_for(100)
     first.kill()
     first.wait()

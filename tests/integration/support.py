@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 import amqp
@@ -119,11 +120,12 @@ class Site:
         self._servers.append(made)
         return made
 
-    def client(self, transport: Any = None, timeout: float = SOON_S, target: Any = None, **fields: Any) -> Any:
+    def client(
+        self, transport: Any = None, timeout: float = SOON_S, target: Any = None, **fields: Any,
+    ) -> Any:
         """Return a client with a transport of its own."""
-        return tracedrpc.get_rpc_client(
-            transport or self.transport(), target or tracedrpc.Target(topic=self.topic), timeout=timeout, **fields,
-        )
+        to = target or tracedrpc.Target(topic=self.topic)
+        return tracedrpc.get_rpc_client(transport or self.transport(), to, timeout=timeout, **fields)
 
     def pair(self, **options: Any) -> tuple[Any, Endpoint]:
         """Return a client and the endpoint of a server that it reaches."""
@@ -200,7 +202,7 @@ class Captured:
         self._site = site
         self._context = site.connection()
 
-    def __enter__(self) -> Captured:
+    def __enter__(self) -> Self:
         connection = self._context.__enter__()
         self.channel = connection.channel()
         self.channel.exchange_declare(self._site.exchange, "topic", durable=False, auto_delete=False)
@@ -235,3 +237,68 @@ def within(most_s: float, least_s: float = 0.0) -> Iterator[None]:
     yield
     took_s = time.monotonic() - began_s
     assert least_s <= took_s <= most_s, f"it took {took_s:.3f} s"
+
+
+class Relay:
+    """Stands between client and broker and passes bytes on, until it freezes.
+
+    Args:
+        url: the broker's transport URL.
+        replies: how many pieces the broker may say on each connection before it seems frozen;
+            None for no limit.
+        delay_s: how long each of these pieces is kept.
+    """
+
+    def __init__(self, url: str, replies: int | None = None, delay_s: float = 0.0) -> None:
+        self._parsed = TransportURL.parse(None, url)
+        self._replies = replies
+        self._delay_s = delay_s
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self.frozen = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._start(self._accept)
+
+    @property
+    def url(self) -> str:
+        """The transport URL to use instead of the broker's."""
+        parsed = TransportURL.parse(None, str(self._parsed))
+        parsed.hosts[0].hostname, parsed.hosts[0].port = self._server.getsockname()
+        return str(parsed)
+
+    def _start(self, run: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=run, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        broker = self._parsed.hosts[0]
+        with contextlib.suppress(OSError):
+            while True:
+                ours, _ = self._server.accept()
+                theirs = socket.create_connection((broker.hostname or "", broker.port or 5672))
+                self._sockets += [ours, theirs]
+                self._start(self._pass_on, ours, theirs, None, 0.0)
+                self._start(self._pass_on, theirs, ours, self._replies, self._delay_s)
+
+    def _pass_on(self, source: Any, sink: Any, pieces: int | None, delay_s: float) -> None:
+        with contextlib.suppress(OSError):
+            while (data := source.recv(65536)) and not self.frozen.is_set():
+                if pieces is not None:
+                    pieces -= 1
+                    if pieces < 0:
+                        return
+                    time.sleep(delay_s)
+                sink.sendall(data)
+            if not data:
+                sink.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End every connection."""
+        for each in [self._server, *self._sockets]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(SOON_S)
+        for each in [self._server, *self._sockets]:
+            each.close()

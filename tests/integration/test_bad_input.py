@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bz2
-import datetime
+import datetime as dt
 import json
 import zlib
 
@@ -29,7 +29,8 @@ def request(**fields):
 
 
 def reply(**fields):
-    return wrapped({"result": 1, "failure": None, "ending": True, "_msg_id": "a" * 32, "_unique_id": "u"} | fields)
+    told = {"result": 1, "failure": None, "ending": True, "_msg_id": "a" * 32, "_unique_id": "u"}
+    return wrapped(told | fields)
 
 
 def nested(levels):
@@ -81,7 +82,9 @@ REQUESTS = {
     "message id without reply queue": (request(_msg_id="a" * 32), "schema"),
     "reply queue without message id": (request(_reply_q=REPLY_TO), "schema"),
     "reply queue is another queue": (request(_msg_id="a" * 32, _reply_q="nova.compute"), "schema"),
-    "reply queue is the default exchange's": (request(_msg_id="a" * 32, _reply_q="amq.rabbitmq.reply-to"), "schema"),
+    "reply queue is RabbitMQ's own": (
+        request(_msg_id="a" * 32, _reply_q="amq.rabbitmq.reply-to"), "schema",
+    ),
     "reply queue with a line break": (request(_msg_id="a" * 32, _reply_q=REPLY_TO + "\n"), "schema"),
     "reply queue too long": (request(_msg_id="a" * 32, _reply_q="reply_" + "a" * 300), "schema"),
     "reply queue is a list": (request(_msg_id="a" * 32, _reply_q=[REPLY_TO]), "schema"),
@@ -101,12 +104,19 @@ REPLIES = {
     "unique id is a number": (reply(_unique_id=5), "schema"),
 }
 HEADERS = {
-    "numbers": {"traceparent": 5, "tracestate": [1], "x-tracedrpc-sent-ns": 7, "x-tracedrpc-timing": {"a": 1}},
-    "nonsense": {"traceparent": "x" * 10_000, "x-tracedrpc-sent-ns": "-1", "x-tracedrpc-deadline-ms": "never"},
-    "digits": {"x-tracedrpc-sent-ns": "9" * 300, "x-tracedrpc-timing": "wait=1;handler=" + "9" * 400 + ";total=1"},
+    "numbers": {
+        "traceparent": 5, "tracestate": [1], "x-tracedrpc-sent-ns": 7, "x-tracedrpc-timing": {"a": 1},
+    },
+    "nonsense": {
+        "traceparent": "x" * 10_000, "x-tracedrpc-sent-ns": "-1", "x-tracedrpc-deadline-ms": "never",
+    },
+    "digits": {
+        "x-tracedrpc-sent-ns": "9" * 300,
+        "x-tracedrpc-timing": "wait=1;handler=" + "9" * 400 + ";total=1",
+    },
     "every type": {
         "a": 1, "b": 2**40, "c": 1.5, "d": True, "e": None, "f": [1, "a", [2]], "g": {"h": {"i": 1}},
-        "when": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "": "no name", "k" * 255: "long name",
+        "when": dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "": "no name", "k" * 255: "long name",
     },
     "many": {f"h{number}": "x" for number in range(2000)},
     "deep": {"a": {"a": {"a": {"a": {"a": {"a": ["x", {"b": ["y"]}]}}}}}},

@@ -58,8 +58,8 @@ def test_many_callers_share_few_connections(site):
     client = site.client(site.transport(telemetry, rpc_conn_pool_size=3))
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda number: client.call({}, "echo", value=number), range(200)))
-    sends = [each for each in telemetry.of("connection_created") if each.fields["connection"].purpose == "send"]
-    assert len(sends) <= 3
+    purposes = [moment.fields["connection"].purpose for moment in telemetry.of("connection_created")]
+    assert 1 <= purposes.count("send") <= 3
 
 
 def test_an_idle_connection_expires_and_the_next_call_makes_another(site):

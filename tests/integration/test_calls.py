@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import gzip
 import json
 from collections import Counter
@@ -28,7 +28,8 @@ class Coded(Exception):
 
 def test_a_call_returns_what_the_method_returns(site):
     client, endpoint = site.pair()
-    assert client.call({}, "echo", value={"a": [1, 2.5, None, "é\U0001f600"]}) == {"a": [1, 2.5, None, "é\U0001f600"]}
+    value = {"a": [1, 2.5, None, "é\U0001f600"]}
+    assert client.call({}, "echo", value=value) == value
     assert len(endpoint.calls) == 1
 
 
@@ -47,7 +48,7 @@ def test_the_context_reaches_the_method_and_the_callers_own_is_not_changed(site)
 
 def test_values_are_turned_into_json_as_the_original_does(site):
     client, _ = site.pair()
-    when = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+    when = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     sent = {"when": when, "bytes": b"x", "set": {1}, 5: "five"}
     assert client.call({}, "echo", value=sent) == {
         "when": "2026-01-02T03:04:05.000000", "bytes": "x", "set": [1], "5": "five",
@@ -425,7 +426,8 @@ def test_a_compressed_request_is_understood(site):
 
 def test_a_body_in_the_gzip_file_format_is_refused_as_kombu_would(site):
     client, endpoint = site.pair()
-    publish(site, gzip.compress(request().encode()), application_headers={"compression": "application/x-gzip"})
+    body = gzip.compress(request().encode())
+    publish(site, body, application_headers={"compression": "application/x-gzip"})
     (discarded,) = site.telemetry.wait_for("message_discarded")
     assert discarded.fields["reason"] == "encoding"
     assert client.call({}, "echo", value=1) == 1
@@ -453,7 +455,8 @@ def test_a_heartbeat_to_a_caller_who_asked_for_none_does_no_harm(site):
 def test_what_a_call_writes_on_the_wire_is_the_originals(site):
     client, _ = site.pair()
     with site.capture() as captured:
-        client.prepare(namespace=None, version="1.0", call_monitor_timeout=30).call({"user": "ann"}, "echo", value=1)
+        monitored = client.prepare(version="1.0", call_monitor_timeout=30)
+        monitored.call({"user": "ann"}, "echo", value=1)
         message = captured.next()
     assert message.properties["content_type"] == "application/json"
     assert message.properties["content_encoding"] == "utf-8"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from urllib.parse import urlencode
 
 import pytest
 
@@ -45,8 +46,9 @@ def silent_port():
 
 @contextlib.contextmanager
 def client_of(url, telemetry=None, **options):
-    query = "&".join(f"{name}={value}" for name, value in ({"connect_timeout": 5} | options).items())
-    with tracedrpc.get_rpc_transport(url=f"{url}?{query}", telemetry=telemetry or RecordingTelemetry()) as transport:
+    query = urlencode({"connect_timeout": 5} | options)
+    told = telemetry or RecordingTelemetry()
+    with tracedrpc.get_rpc_transport(url=f"{url}?{query}", telemetry=told) as transport:
         yield tracedrpc.get_rpc_client(transport, tracedrpc.Target(topic="nobody"), timeout=1.0)
 
 
@@ -61,28 +63,35 @@ def test_a_call_to_a_closed_port_ends_at_its_deadline(closed_port, timeout_s):
 
 def test_a_cast_to_a_closed_port_ends_at_its_deadline(closed_port):
     with client_of(f"rabbit://127.0.0.1:{closed_port}/") as client:
-        with within(1.0 + GRACE_S, 0.9), pytest.raises(tracedrpc.MessageDeliveryFailure, match="nothing listens"):
+        with within(1.0 + GRACE_S, 0.9), pytest.raises(tracedrpc.MessageDeliveryFailure) as error:
             client.cast({}, "note")
+        assert "nothing listens there" in str(error.value)
 
 
 def test_a_cast_without_retries_ends_at_once(closed_port):
-    with client_of(f"rabbit://127.0.0.1:{closed_port}/") as client:
-        with within(GRACE_S), pytest.raises(tracedrpc.MessageDeliveryFailure):
-            client.prepare(retry=0).cast({}, "note")
+    with (
+        client_of(f"rabbit://127.0.0.1:{closed_port}/") as client,
+        within(GRACE_S), pytest.raises(tracedrpc.MessageDeliveryFailure),
+    ):
+        client.prepare(retry=0).cast({}, "note")
 
 
 @pytest.mark.parametrize("send", ["call", "cast"])
 def test_a_broker_that_accepts_and_says_nothing_is_waited_for_until_the_deadline(silent_port, send):
-    with client_of(f"rabbit://127.0.0.1:{silent_port}/", connect_timeout=2) as client:
-        with within(1.0 + GRACE_S, 0.9), pytest.raises(tracedrpc.MessagingException):
-            getattr(client, send)({}, "echo")
+    with (
+        client_of(f"rabbit://127.0.0.1:{silent_port}/", connect_timeout=2) as client,
+        within(1.0 + GRACE_S, 0.9), pytest.raises(tracedrpc.MessagingException),
+    ):
+        getattr(client, send)({}, "echo")
 
 
 def test_a_host_that_is_not_known_is_said_so():
     telemetry = RecordingTelemetry()
-    with client_of("rabbit://no-such-host.invalid/", telemetry) as client:
-        with within(10), pytest.raises(tracedrpc.MessageDeliveryFailure, match=r"no-such-host\.invalid:5672"):
-            client.prepare(retry=0).cast({}, "note")
+    with (
+        client_of("rabbit://no-such-host.invalid/", telemetry) as client, within(10),
+        pytest.raises(tracedrpc.MessageDeliveryFailure, match=r"no-such-host\.invalid:5672"),
+    ):
+        client.prepare(retry=0).cast({}, "note")
     assert telemetry.of("connect_failed")[0].fields["reason"] == "dns"
 
 
@@ -160,7 +169,8 @@ def test_a_silent_host_is_passed_over_after_the_connect_time_out(site, silent_po
     site.serve(Endpoint())
     parsed = tracedrpc.TransportURL.parse(None, site.url)
     alive = parsed.hosts[0]
-    parsed.hosts = [tracedrpc.TransportHost("127.0.0.1", silent_port, alive.username, alive.password), alive]
+    silent = tracedrpc.TransportHost("127.0.0.1", silent_port, alive.username, alive.password)
+    parsed.hosts = [silent, alive]
     for _ in range(2):
         client = site.client(site.transport(url=str(parsed), connect_timeout=0.3))
         with within(3.0):
@@ -176,8 +186,8 @@ def test_a_silent_host_is_passed_over_after_the_connect_time_out(site, silent_po
     ("rabbit://a:1,b:99999/", tracedrpc.InvalidTransportURL, "port of host 2"),
     ("rabbit://[::1/", tracedrpc.InvalidTransportURL, "host 1 is no IPv6 address"),
     ("rabbit://u:p#w@h/", tracedrpc.InvalidTransportURL, "after #"),
-    ("carrier-pigeon://h/", tracedrpc.DriverLoadFailure, 'carrier-pigeon.*there are .*rabbit'),
-    ("rabbit://h/?rpc_conn_pool_size=many", tracedrpc.InvalidOption, "rpc_conn_pool_size='many'.*whole number"),
+    ("carrier-pigeon://h/", tracedrpc.DriverLoadFailure, "carrier-pigeon.*there are .*rabbit"),
+    ("rabbit://h/?rpc_conn_pool_size=many", tracedrpc.InvalidOption, "size='many'.*whole number"),
     ("rabbit://h/?rpc_conn_pool_size=0", tracedrpc.InvalidOption, "rpc_conn_pool_size=0"),
     ("rabbit://h/?rpc_con_pool_size=3", tracedrpc.InvalidOption, "did you mean rpc_conn_pool_size"),
     ("rabbit://h/?conn_pool_min_size=30", tracedrpc.InvalidOption, "conn_pool_min_size=30 is above"),

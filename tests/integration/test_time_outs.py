@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -175,10 +176,8 @@ def test_heartbeats_end_with_the_call(site):
     client, _ = site.pair()
     monitored = client.prepare(call_monitor_timeout=0.2)
     for method in ("echo", "missing", "fail"):
-        try:
+        with contextlib.suppress(tracedrpc.RemoteError, ValueError):
             monitored.call({}, method)
-        except (tracedrpc.RemoteError, ValueError):
-            pass
     scheduler = client.transport.driver.scheduler
     wait_until(lambda: len(scheduler) == 0)
     assert not site.telemetry.of("heartbeat_sent")

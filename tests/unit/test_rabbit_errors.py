@@ -27,6 +27,8 @@ def os_error(code):
     (TimeoutError("timed out"), Reason.TIMEOUT),
     (socket.gaierror(socket.EAI_NONAME, "x"), Reason.DNS),
     (ssl.SSLError(1, "x"), Reason.TLS),
+    (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), Reason.RESET),
+    (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed"), Reason.RESET),
     (ssl.SSLCertVerificationError(1, "x"), Reason.TLS),
     (amqp.ConnectionForced("x", (0, 0), reply_code=320), Reason.FORCED),
     (amqp.ConnectionForced("Too many heartbeats missed"), Reason.HEARTBEAT),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import struct
 from decimal import Decimal
 from types import SimpleNamespace
@@ -66,8 +66,13 @@ def written_by_py_amqp(method, arguments, message):
 
 
 @settings(max_examples=200, deadline=None)
-@given(names, names, st.booleans(), bodies, headers, ids, st.none() | st.integers(1, 10**9), st.sampled_from([1, 2]))
-def test_py_amqp_reads_what_we_publish(exchange, key, mandatory, body, table, message_id, expiration_ms, mode):
+@given(
+    names, names, st.booleans(), bodies, headers, ids,
+    st.none() | st.integers(1, 10**9), st.sampled_from([1, 2]),
+)
+def test_py_amqp_reads_what_we_publish(
+    exchange, key, mandatory, body, table, message_id, expiration_ms, mode,
+):
     data = publish(
         exchange=exchange, key=key, mandatory=mandatory, body=body, table=table,
         message_id=message_id, expiration_ms=expiration_ms, mode=mode,
@@ -171,7 +176,9 @@ def test_a_frame_that_says_it_is_huge_is_an_error_before_it_is_there():
 # ---- what we read --------------------------------------------------------------------------------
 
 
-def deliver(body=b"{}", consumer="compute", tag=1, redelivered=False, exchange="nova", key="compute", **properties):
+def deliver(
+    body=b"{}", consumer="compute", tag=1, redelivered=False, exchange="nova", key="compute", **properties,
+):
     arguments = dumps("sLbss", (consumer, tag, redelivered, exchange, key))
     return written_by_py_amqp(spec.Basic.Deliver, arguments, Message(body, **properties))
 
@@ -215,7 +222,7 @@ def test_header_values_of_other_types_are_passed_over():
     table = {
         "number": 5, "big": 2**40, "float": 1.5, "truth": True, "nothing": None,
         "list": ["a", 1, ["b"]], "table": {"traceparent": "not this one"}, "money": Decimal("1.5"),
-        "when": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "traceparent": "this one",
+        "when": dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "traceparent": "this one",
     }
     (delivery,) = received(deliver(application_headers=table)).deliveries
     assert delivery.properties().headers == {"traceparent": "this one"}
@@ -240,7 +247,8 @@ def test_confirms_are_told_at_once(tag, multiple):
     intake, heard = Intake(), []
     intake.on_confirm = lambda *confirm: heard.append(confirm)
     handler = intake.handler(SimpleNamespace(bytes_recv=0), lambda *_: None)
-    for data in (frames.ack(1, tag, multiple=multiple), frames.nack(1, tag, multiple=multiple, requeue=False)):
+    nack = frames.nack(1, tag, multiple=multiple, requeue=False)
+    for data in (frames.ack(1, tag, multiple=multiple), nack):
         handler(frames.split(data, FRAME_MAX)[0][0])
     assert heard == [(tag, multiple, True), (tag, multiple, False)]
 

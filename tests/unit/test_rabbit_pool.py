@@ -10,7 +10,13 @@ import pytest
 
 from tests.unit.rabbit_fakes import Clock, FakeLink
 from tracedrpc._deadline import Deadline
-from tracedrpc.drivers.rabbit.errors import AcquireTimeout, ConnectFailed, ConnectionClosed, Reason, connect_failed
+from tracedrpc.drivers.rabbit.errors import (
+    AcquireTimeout,
+    ConnectFailed,
+    ConnectionClosed,
+    Reason,
+    connect_failed,
+)
 from tracedrpc.drivers.rabbit.pool import ConnectionPool
 from tracedrpc.testing import RecordingTelemetry
 

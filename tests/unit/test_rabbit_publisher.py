@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 import pytest
-from amqp.exceptions import NotFound
+from amqp.exceptions import AccessRefused, NotFound
 
 from tests.unit.rabbit_fakes import Clock, FakeLink, invocation, shipment
 from tracedrpc._deadline import Deadline
@@ -106,6 +106,13 @@ def test_a_call_knows_how_far_it_has_come(lab):
     assert (call.peer, call.attempts) == ("broker:5672", 1)
 
 
+def test_a_call_that_came_back_stays_unroutable_while_it_is_tried_again(lab):
+    call = invocation()
+    call.stage = Stage.UNROUTABLE
+    lab.send(shipment(of=call))
+    assert call.stage is Stage.UNROUTABLE
+
+
 def test_a_confirm_is_waited_for_when_asked(lab):
     assert lab.deliver() is Outcome.CONFIRMED
     assert lab.keeper.calls == 0
@@ -161,6 +168,14 @@ def test_retry_limits_the_attempts(lab, retry, attempts):
     with pytest.raises(MessageDeliveryFailure, match="nothing listens there"):
         lab.send(retry=retry)
     assert 10 - len(lab.prepare) == attempts
+
+
+def test_what_the_broker_does_not_permit_is_told_at_once(lab):
+    denied = AccessRefused("no permission", (40, 10), reply_code=403)
+    lab.prepare = [lambda link: link.breaks.update(publish=denied)]
+    with pytest.raises(MessageDeliveryFailure, match="no permission"):
+        lab.send()
+    assert len(lab.links) == 1
 
 
 def test_an_exchange_that_has_gone_meanwhile_is_no_failed_attempt(lab):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amqp import exceptions as amqp
 
+from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit import frames
 from tracedrpc.drivers.rabbit.errors import BROKEN
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
@@ -121,7 +122,7 @@ class Connection:
         """Hand a message to the socket; the broker's word is settled by a later `read`."""
         outgoing: Outgoing = shipment.outgoing
         if outgoing.exchange not in self.declared:
-            self.declare_exchange(outgoing.exchange)
+            self._declare_within(outgoing.exchange, timeout_s)
         data = frames.publish(
             self._number, outgoing.exchange.name, outgoing.routing_key, outgoing.mandatory,
             outgoing.body, outgoing.headers, outgoing.message_id, outgoing.expiration_ms,
@@ -137,6 +138,13 @@ class Connection:
         except BaseException:
             del self.unsettled[self._tag]  # its sender knows already
             raise
+
+    def _declare_within(self, exchange: Exchange, timeout_s: float) -> None:
+        self._amqp.until = Deadline.after(timeout_s)
+        try:
+            self.declare_exchange(exchange)
+        finally:
+            self._amqp.until = None
 
     def _send(self, data: bytes, timeout_s: float) -> None:
         self._socket.settimeout(max(0.001, timeout_s))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracedrpc._deadline import Deadline
+    from tracedrpc.drivers.rabbit.edge import EdgeConnection
     from tracedrpc.drivers.rabbit.link import Link
     from tracedrpc.drivers.rabbit.outgoing import Outcome, Shipment
     from tracedrpc.options import Options
@@ -98,13 +99,10 @@ class Connector:
     def _open(self, host: TransportHost | None, purpose: str, deadline: Deadline) -> Connection:
         peer, began_ns = self._peer(host), monotonic_ns()
         intake = Intake()
-        timeout_s = max(0.05, min(deadline.left_s(), self._options.connect_timeout))
+        limit = deadline.sooner(self._options.connect_timeout)
         try:
-            amqp = self._dial(host, purpose, intake, timeout_s).transport.establish_connection()
-            amqp.transport.sock.settimeout(timeout_s)
-            connection = Connection(amqp, intake, peer, purpose, self._telemetry, self._settled)
-            if purpose == "send":
-                connection.confirm_publishes()
+            amqp = self._dial(host, purpose, intake, limit).transport.establish_connection()
+            connection = self._set_up(amqp, intake, peer, purpose, limit)
         except (*BROKEN, ValueError) as error:
             reason = reason_of(error, connecting=True)
             self._telemetry.connect_failed(peer, purpose, reason.value, monotonic_ns() - began_ns)
@@ -112,6 +110,21 @@ class Connector:
         amqp.on_blocked = lambda _reason: self._telemetry.connection_blocked(connection.info)
         amqp.on_unblocked = lambda: self._telemetry.connection_unblocked(connection.info)
         self._telemetry.connection_created(connection.info, monotonic_ns() - began_ns)
+        return connection
+
+    def _set_up(
+        self, amqp: EdgeConnection, intake: Intake, peer: str, purpose: str, limit: Deadline,
+    ) -> Connection:
+        """Open the channel on a connection whose handshake is over."""
+        try:
+            amqp.transport.sock.settimeout(max(0.05, limit.left_s()))
+            connection = Connection(amqp, intake, peer, purpose, self._telemetry, self._settled)
+            if purpose == "send":
+                connection.confirm_publishes()
+        except BaseException:
+            amqp.collect()
+            raise
+        amqp.until = None
         return connection
 
     def _open_virtual(self, purpose: str) -> Link:
@@ -126,7 +139,7 @@ class Connector:
         self._telemetry.connection_created(link.info, monotonic_ns() - began_ns)
         return link
 
-    def _dial(self, host: TransportHost | None, purpose: str, intake: Intake, timeout_s: float) -> Any:
+    def _dial(self, host: TransportHost | None, purpose: str, intake: Intake, limit: Deadline) -> Any:
         options = self._options
         heartbeat_s = options.heartbeat_timeout_threshold
         return kombu.Connection(
@@ -138,10 +151,11 @@ class Connector:
             login_method=options.rabbit_login_method,
             ssl=self._tls(host) if options.ssl else False,
             heartbeat=heartbeat_s,
-            connect_timeout=timeout_s,
+            connect_timeout=max(0.05, limit.left_s()),
             transport=EdgeTransport,
             transport_options={
                 "frame_handler": intake.handler,
+                "until": limit,
                 "socket_settings": _socket_settings(heartbeat_s),
                 "client_properties": {
                     "connection_name": f"{os.path.basename(sys.argv[0])}:{os.getpid()}:{purpose}",  # noqa: PTH119

@@ -24,6 +24,7 @@ from tracedrpc.wire.body import Properties
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tracedrpc._deadline import Deadline
     from tracedrpc.drivers.rabbit.link import Delivery
 
 PIECE_BYTES: Final = 256 * 1024
@@ -126,20 +127,36 @@ class Intake:
 
 
 class EdgeConnection(pyamqp.Connection):
-    """py-amqp's connection with one reader for everything: ours."""
+    """py-amqp's connection with one reader for everything: ours.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Attributes:
+        until: when py-amqp's own waits end, all together; its time-outs are for each frame.
+    """
+
+    def __init__(self, *args: Any, until: Deadline | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.until = until
         self._rest = b""
         self._frames: deque[tuple[int, int, bytes]] = deque()
+
+    def connect(self, callback: Callable[[], Any] | None = None) -> Any:
+        """Connect, and leave no socket behind when that fails, in whatever way."""
+        try:
+            return super().connect(callback)
+        except BaseException:
+            self.collect()
+            raise
 
     def blocking_read(self, timeout: float | None = None) -> bool:
         """Handle one frame, for py-amqp's own waits (declare-ok and the like).
 
         Raises:
-            TimeoutError: none came in `timeout` seconds.
+            TimeoutError: none came in `timeout` seconds, or before `until`.
         """
         while not self._frames:
+            if self.until is not None:
+                left_s = max(0.001, self.until.left_s())
+                timeout = left_s if timeout is None else min(timeout, left_s)
             with self.transport.having_timeout(timeout) as sock:
                 self._feed(sock.recv(PIECE_BYTES))
         return bool(self.on_inbound_frame(self._frames.popleft()))
@@ -151,7 +168,9 @@ class EdgeConnection(pyamqp.Connection):
 
     def read_available(self) -> None:
         """Handle every frame that has arrived, without waiting."""
-        self._receive_available()
+        if not self._frames:
+            # Not when some are here already: a socket with a time-out waits for more, MSG_DONTWAIT or not.
+            self._receive_available()
         pending = self._frames
         while pending:
             self.on_inbound_frame(pending.popleft())

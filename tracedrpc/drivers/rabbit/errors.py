@@ -126,6 +126,8 @@ def reason_of(error: BaseException, *, connecting: bool = False) -> Reason:
 
 
 _BY_CLASS: Final = (
+    (ssl.SSLEOFError, Reason.RESET),  # cut off, as by a broker that goes down: waiting mends it
+    (ssl.SSLZeroReturnError, Reason.RESET),
     (ssl.SSLError, Reason.TLS),
     (socket.gaierror, Reason.DNS),
     (TimeoutError, Reason.TIMEOUT),

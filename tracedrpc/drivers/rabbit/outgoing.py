@@ -93,11 +93,16 @@ class Shipment:
         if self.invocation is not None:
             self.invocation.stage = stage
 
+    def _goes_on(self, stage: Stage) -> None:
+        """Note a stage of a further attempt; what came back once stays unroutable until it is taken."""
+        if self.invocation is not None and self.invocation.stage is not Stage.UNROUTABLE:
+            self.invocation.stage = stage
+
     def asks(self) -> None:
         """Note that its sender asks for a connection."""
         invocation = self.invocation
         if invocation is not None:
-            invocation.stage = Stage.POOL_ACQUIRE
+            self._goes_on(Stage.POOL_ACQUIRE)
             invocation.acquire_ns = invocation.acquire_ns or monotonic_ns()
 
     def holds(self, peer: str) -> None:
@@ -105,7 +110,7 @@ class Shipment:
         invocation = self.invocation
         if invocation is not None:
             invocation.acquired_ns = monotonic_ns()
-            invocation.stage = Stage.PUBLISH
+            self._goes_on(Stage.PUBLISH)
             invocation.peer = peer
             invocation.attempts += 1
 

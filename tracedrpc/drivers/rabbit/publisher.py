@@ -79,11 +79,9 @@ class Publisher:
                 failure: Exception = MessageDeliveryFailure("the broker refused it or the connection broke")
             except (AcquireTimeout, ConnectionClosed) as error:
                 raise self._failure(shipment, error) from error
-            except ConnectFailed as error:
-                if error.reason in FATAL:
+            except (ConnectFailed, *BROKEN) as error:
+                if _lasts(error):
                     raise self._failure(shipment, error) from error
-                failure = error
-            except BROKEN as error:
                 failure = error
             # Not counted: the exchange went after this connection had declared it (the last server
             # of a topic takes the fanout exchange along); the next connection declares it again.
@@ -167,3 +165,9 @@ class Publisher:
                 raise TimeoutError("the broker did not confirm a message in time")
             link.read(limit.left_s())
 
+
+def _lasts(error: Exception) -> bool:
+    """Tell whether trying again would only fail again."""
+    if isinstance(error, ConnectFailed):
+        return error.reason in FATAL
+    return reason_of(error) is Reason.DENIED
