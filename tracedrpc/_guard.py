@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from tracedrpc.message import NO_CARRIER
 from tracedrpc.telemetry import SILENCE, Scope, Telemetry
 
 if TYPE_CHECKING:
@@ -62,20 +63,23 @@ class Guarded(Telemetry):
 
 
 class _GuardedScope(Scope):
-    __slots__ = ("_guard", "_inner", "_name")
+    """A scope whose faults are reported and go no further."""
+
+    __slots__ = ("_guard", "_inner", "_name", "carrier")
 
     def __init__(self, guard: Guarded, name: str, inner: Scope) -> None:
         self._guard = guard
         self._name = name
         self._inner = inner
-
-    @property
-    def carrier(self) -> Mapping[str, str]:  # type: ignore[override]  # read-only here
-        return self._inner.carrier
+        self.carrier = NO_CARRIER
 
     @property
     def ids(self) -> Mapping[str, str]:  # type: ignore[override]  # read-only here
-        return self._inner.ids
+        try:
+            return self._inner.ids
+        except Exception as error:  # noqa: BLE001 - telemetry never changes a result
+            self._guard.report(self._name, error)
+            return NO_CARRIER
 
     @property
     def inner(self) -> Scope:
@@ -85,9 +89,9 @@ class _GuardedScope(Scope):
     def __enter__(self) -> Self:
         try:
             self._inner.__enter__()
+            self.carrier = _texts(self._inner.carrier)
         except Exception as error:  # noqa: BLE001 - telemetry never changes a result
             self._guard.report(self._name, error)
-            self._inner = SILENCE
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -101,6 +105,11 @@ class _GuardedScope(Scope):
             self._inner.failed(error, expected=expected)
         except Exception as failure:  # noqa: BLE001 - telemetry never changes a result
             self._guard.report(self._name, failure)
+
+
+def _texts(carrier: Mapping[Any, Any]) -> Mapping[str, str]:
+    """Return what of a carrier can go into headers."""
+    return {key: value for key, value in carrier.items() if isinstance(key, str) and isinstance(value, str)}
 
 
 def guarded(telemetry: Telemetry) -> Telemetry:

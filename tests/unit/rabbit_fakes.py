@@ -51,6 +51,8 @@ class FakeLink:
         self.clock = clock or Clock()
         self.used_s = self.clock()
         self.unsettled: dict[int, Shipment] = {}
+        self.is_blocked = False
+        self.failure = None
         self.done: list[str] = []
         self.published: list[Outgoing] = []
         self.answers: list[Outcome | None] = []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tracedrpc._scheduler import Job
@@ -60,7 +62,7 @@ def telemetry():
 
 @pytest.fixture
 def monitor(scheduler, telemetry):
-    return CallMonitor(scheduler, telemetry)
+    return CallMonitor(SimpleNamespace(scheduler=scheduler), telemetry)
 
 
 @pytest.mark.parametrize(("timeout_s", "interval_s"), [(10, 5), (1, 0.5), (0.5, 0.25), (1e-9, 0.05)])

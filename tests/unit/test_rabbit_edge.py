@@ -19,7 +19,7 @@ def wire():
     """Give a connection of ours and the broker's end of its socket."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.settimeout(30)
+        ours.settimeout(None)
         connection = EdgeConnection.__new__(EdgeConnection)
         connection.frame_max = 4096
         connection._rest = b""

@@ -247,11 +247,12 @@ def test_closing_ends_the_pause_between_attempts(lab):
 # ---- the connection ------------------------------------------------------------------------------
 
 
-def test_a_confirm_that_does_not_come_in_time_ends_the_connection(lab):
+def test_a_confirm_that_does_not_come_in_time_fails_the_message_and_not_its_connection(lab):
     lab.prepare = [lambda link: link.answers.extend([None] * 100_000)]
-    with pytest.raises(MessageDeliveryFailure):
+    with pytest.raises(MessageDeliveryFailure, match="no confirm in time"):
         lab.deliver(timeout_s=0.05, retry=0)
-    assert lab.links[0].done[-1] == "abandon"
+    assert "abandon" not in lab.links[0].done
+    assert len(lab.links[0].unsettled) == 1
     assert lab.settled == [Outcome.LOST]
 
 

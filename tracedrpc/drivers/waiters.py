@@ -169,7 +169,7 @@ class Waiters:
 
     def _remember(self, msg_id: str, fate: str) -> None:
         ended = self._ended
-        ended[msg_id] = fate
-        while len(ended) > REMEMBERED:
-            with self._lock:
-                ended.pop(next(iter(ended)), None)
+        with self._lock:
+            ended[msg_id] = fate
+            if len(ended) > REMEMBERED:
+                del ended[next(iter(ended))]

@@ -36,7 +36,8 @@ class Lifecycle:
     """A state that one thread at a time changes, while the others wait."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        # Reentrant: a signal handler may stop a server in the thread that is about to wait for it.
+        self._changed = threading.Condition(threading.RLock())
         self.state = State.NEW
 
     @contextmanager

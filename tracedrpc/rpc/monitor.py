@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from tracedrpc._scheduler import Job, Scheduler
-    from tracedrpc.driver import Incoming
+    from tracedrpc.driver import Driver, Incoming
     from tracedrpc.telemetry import Telemetry
 
 _SHORTEST_S: Final = 0.05
@@ -19,8 +19,8 @@ _NOTHING: Final = nullcontext()
 class CallMonitor:
     """Sends heartbeats for requests whose callers asked for them, on the driver's scheduler."""
 
-    def __init__(self, scheduler: Scheduler, telemetry: Telemetry) -> None:
-        self._scheduler = scheduler
+    def __init__(self, driver: Driver, telemetry: Telemetry) -> None:
+        self._driver = driver
         self._telemetry = telemetry
 
     def watch(self, incoming: Incoming) -> AbstractContextManager[object]:
@@ -31,7 +31,8 @@ class CallMonitor:
         if not isfinite(timeout_s) or timeout_s <= 0:
             return _NOTHING
         interval_s = max(timeout_s / 2, _SHORTEST_S)
-        return _Watch(self._scheduler, self._telemetry, incoming, interval_s)
+        # Asked each time: after a fork the driver has another scheduler.
+        return _Watch(self._driver.scheduler, self._telemetry, incoming, interval_s)
 
 
 class _Watch:

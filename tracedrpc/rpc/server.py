@@ -36,7 +36,7 @@ class RPCServer(MessageHandlingServer):
         super().__init__(transport, dispatcher, executor)
         self.target = target
         self._telemetry = transport.telemetry
-        self._monitor = CallMonitor(transport.driver.scheduler, transport.telemetry)
+        self._monitor = CallMonitor(transport.driver, transport.telemetry)
 
     def _create_listener(self) -> Listener:
         if not (self.target.topic and self.target.server):

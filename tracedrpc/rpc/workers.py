@@ -56,11 +56,22 @@ class ThreadWorkers:
         with self._changed:
             if self._stopped:
                 return False
-            if self._reserved == self.size:
+            if self._reserved == self.size or not self._has_thread_for(self._reserved + 1):
                 self._refused = True
                 return False
             self._reserved += 1
             return True
+
+    def _has_thread_for(self, count: int) -> bool:
+        """Start the thread that a reservation promises; False when the system gives none."""
+        if count <= len(self._threads):
+            return True
+        try:
+            thread = _threads.start(f"{self._name}-{len(self._threads) + 1}", self._work)
+        except RuntimeError:
+            return False
+        self._threads.append(thread)
+        return True
 
     def submit(self, job: Job) -> None:
         """Run the job on the worker reserved before; the job must not raise."""
@@ -69,9 +80,6 @@ class ThreadWorkers:
             if self._stopped:
                 _threads.start(f"{self._name}-late", partial(self._run, job))
                 return
-            if self._submitted > len(self._threads):
-                name = f"{self._name}-{len(self._threads) + 1}"
-                self._threads.append(_threads.start(name, self._work))
         self._jobs.put(job)
 
     def when_free(self, wake: Job) -> None:

@@ -10,14 +10,14 @@ GROWTH: Final = 1.6
 
 
 class Backoff:
-    """Delays in seconds: 0, then up to `first_s`, growing to `most_s`; each with full jitter."""
+    """Delays in seconds: 0 (unless not `at_once`), up to `first_s`, growing to `most_s`; jittered."""
 
     __slots__ = ("_first_s", "_most_s", "_next_limit_s")
 
-    def __init__(self, first_s: float, most_s: float) -> None:
+    def __init__(self, first_s: float, most_s: float, *, at_once: bool = True) -> None:
         self._first_s = first_s
         self._most_s = most_s
-        self._next_limit_s = 0.0
+        self._next_limit_s = 0.0 if at_once else first_s
 
     def next_s(self) -> float:
         """Return the seconds to wait before the next attempt."""

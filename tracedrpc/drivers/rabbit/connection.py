@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amqp import exceptions as amqp
 
-from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit import frames
-from tracedrpc.drivers.rabbit.errors import BROKEN
+from tracedrpc.drivers.rabbit.errors import BROKEN, Reason, reason_of
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.topology import Exchange, Queue, for_broker
 from tracedrpc.telemetry import ConnectionInfo
@@ -29,7 +28,6 @@ next_id: Final = itertools.count(1).__next__
 """Numbers the connections of this process."""
 CLOSE_S: Final = 1.0
 """How long a polite close may take before the socket is simply closed."""
-PRECONDITION_FAILED: Final = 406
 
 
 class Connection:
@@ -51,10 +49,15 @@ class Connection:
         intake.on_confirm = self._on_confirm
         self._channel: Any = amqp_connection.channel()
         self._number: int = self._channel.channel_id
-        self._socket = amqp_connection.transport.sock
-        self._fd: int = self._socket.fileno()
+        amqp_connection.transport.sock.settimeout(None)
+        self._fd: int = amqp_connection.transport.sock.fileno()
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
+        self._waker: Waker | None = None
+        self.is_blocked = False
+        self.failure: Reason | None = None
+        amqp_connection.on_blocked = self._on_blocked
+        amqp_connection.on_unblocked = self._on_unblocked
 
     # ---- what it is ---------------------------------------------------------------------------
 
@@ -122,7 +125,8 @@ class Connection:
         """Hand a message to the socket; the broker's word is settled by a later `read`."""
         outgoing: Outgoing = shipment.outgoing
         if outgoing.exchange not in self.declared:
-            self._declare_within(outgoing.exchange, timeout_s)
+            with self._amqp.within(timeout_s):
+                self.declare_exchange(outgoing.exchange)
         data = frames.publish(
             self._number, outgoing.exchange.name, outgoing.routing_key, outgoing.mandatory,
             outgoing.body, outgoing.headers, outgoing.message_id, outgoing.expiration_ms,
@@ -139,18 +143,17 @@ class Connection:
             del self.unsettled[self._tag]  # its sender knows already
             raise
 
-    def _declare_within(self, exchange: Exchange, timeout_s: float) -> None:
-        self._amqp.until = Deadline.after(timeout_s)
-        try:
-            self.declare_exchange(exchange)
-        finally:
-            self._amqp.until = None
-
     def _send(self, data: bytes, timeout_s: float) -> None:
-        self._socket.settimeout(max(0.001, timeout_s))
-        self._socket.sendall(data)
-        self._amqp.bytes_sent += 1
+        self._amqp.send(data, timeout_s)
         self.used_s = monotonic()
+
+    def _on_blocked(self, _reason: str) -> None:
+        self.is_blocked = True
+        self._telemetry.connection_blocked(self.info)
+
+    def _on_unblocked(self) -> None:
+        self.is_blocked = False
+        self._telemetry.connection_unblocked(self.info)
 
     def _on_confirm(self, tag: int, multiple: bool, is_ack: bool) -> None:
         self._mark_returned()
@@ -182,6 +185,7 @@ class Connection:
 
     def watch(self, waker: Waker) -> None:
         """Let `read` return early when that waker is woken."""
+        self._waker = waker
         self._poll.register(waker.fileno(), select.POLLIN)
 
     def read(self, timeout_s: float) -> None:
@@ -192,12 +196,15 @@ class Connection:
         for fd, _ in self._poll.poll(timeout_s * 1000):
             if fd == self._fd:
                 self._amqp.read_available()
+            elif self._waker is not None:
+                self._waker.drain()
 
     def is_stale(self) -> bool:
         """Tell whether the broker has closed it while nobody looked; takes in what has arrived."""
         try:
             self.read(0)
-        except BROKEN:
+        except BROKEN as error:
+            self.failure = reason_of(error)
             return True
         return not self._amqp.connected
 
@@ -213,7 +220,6 @@ class Connection:
 
     def heartbeat(self, rate: int) -> None:
         """Send a heartbeat when one is due; raises when the broker has been silent too long."""
-        self._socket.settimeout(CLOSE_S)
         self._amqp.heartbeat_tick(rate=rate)
 
     # ---- consuming ----------------------------------------------------------------------------
@@ -229,8 +235,8 @@ class Connection:
 
     def cancel(self, queue: str) -> None:
         """End a consumer; what was under way is still delivered before this returns."""
-        self._socket.settimeout(CLOSE_S)
-        self._channel.basic_cancel(queue)
+        with self._amqp.within(CLOSE_S):
+            self._channel.basic_cancel(queue)
 
     def ack(self, tag: int) -> None:
         """Acknowledge all deliveries up to this one."""
@@ -244,21 +250,24 @@ class Connection:
 
     def close(self) -> None:
         """Say goodbye to the broker, at the longest for `CLOSE_S`."""
-        with contextlib.suppress(*BROKEN):
-            self._socket.settimeout(CLOSE_S)
+        with contextlib.suppress(*BROKEN), self._amqp.within(CLOSE_S):
             self.read(0)
             self._amqp.close()
         self.abandon()
 
     def forget(self) -> None:
         """Let go of it in a child process: the socket is the parent's, nothing is sent."""
-        self._amqp.transport.sock = None
-        self._socket.close()
+        transport = self._amqp.transport
+        sock, transport.sock = transport.sock, None
+        if sock is not None:
+            sock.close()
 
     def abandon(self) -> None:
         """Close the socket without a word; what was unsettled is lost."""
         with contextlib.suppress(*BROKEN):
+            self._amqp.transport.sock.settimeout(CLOSE_S)  # TLS says goodbye, and waits for an answer
             self._amqp.collect()
         unsettled, self.unsettled = self.unsettled, {}
         for shipment in unsettled.values():
+            shipment.refusal = self.failure if len(unsettled) == 1 else None
             self._settle(shipment, Outcome.LOST)

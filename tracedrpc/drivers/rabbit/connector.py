@@ -16,6 +16,7 @@ import kombu
 from tracedrpc.drivers.rabbit.connection import Connection
 from tracedrpc.drivers.rabbit.edge import EdgeTransport, Intake
 from tracedrpc.drivers.rabbit.errors import BROKEN, ConnectFailed, Reason, connect_failed, reason_of
+from tracedrpc.drivers.rabbit.resolver import resolve
 from tracedrpc.drivers.rabbit.virtual import VirtualLink
 
 if TYPE_CHECKING:
@@ -101,23 +102,19 @@ class Connector:
         intake = Intake()
         limit = deadline.sooner(self._options.connect_timeout)
         try:
-            amqp = self._dial(host, purpose, intake, limit).transport.establish_connection()
-            connection = self._set_up(amqp, intake, peer, purpose, limit)
+            address = resolve(self._address(host), self._port(host), limit)
+            amqp = self._dial(host, address, purpose, intake, limit).transport.establish_connection()
+            connection = self._set_up(amqp, intake, peer, purpose)
         except (*BROKEN, ValueError) as error:
             reason = reason_of(error, connecting=True)
             self._telemetry.connect_failed(peer, purpose, reason.value, monotonic_ns() - began_ns)
             raise connect_failed(reason, peer) from error
-        amqp.on_blocked = lambda _reason: self._telemetry.connection_blocked(connection.info)
-        amqp.on_unblocked = lambda: self._telemetry.connection_unblocked(connection.info)
         self._telemetry.connection_created(connection.info, monotonic_ns() - began_ns)
         return connection
 
-    def _set_up(
-        self, amqp: EdgeConnection, intake: Intake, peer: str, purpose: str, limit: Deadline,
-    ) -> Connection:
+    def _set_up(self, amqp: EdgeConnection, intake: Intake, peer: str, purpose: str) -> Connection:
         """Open the channel on a connection whose handshake is over."""
         try:
-            amqp.transport.sock.settimeout(max(0.05, limit.left_s()))
             connection = Connection(amqp, intake, peer, purpose, self._telemetry, self._settled)
             if purpose == "send":
                 connection.confirm_publishes()
@@ -139,11 +136,13 @@ class Connector:
         self._telemetry.connection_created(link.info, monotonic_ns() - began_ns)
         return link
 
-    def _dial(self, host: TransportHost | None, purpose: str, intake: Intake, limit: Deadline) -> Any:
+    def _dial(
+        self, host: TransportHost | None, address: str, purpose: str, intake: Intake, limit: Deadline,
+    ) -> Any:
         options = self._options
         heartbeat_s = options.heartbeat_timeout_threshold
         return kombu.Connection(
-            hostname=self._address(host),
+            hostname=address,
             port=self._port(host),
             userid=(host and host.username) or "guest",
             password=(host and host.password) or "guest",
@@ -157,6 +156,7 @@ class Connector:
                 "frame_handler": intake.handler,
                 "until": limit,
                 "socket_settings": _socket_settings(heartbeat_s),
+                "write_timeout": options.connect_timeout,
                 "client_properties": {
                     "connection_name": f"{os.path.basename(sys.argv[0])}:{os.getpid()}:{purpose}",  # noqa: PTH119
                     "product": "tracedrpc",

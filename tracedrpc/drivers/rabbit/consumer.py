@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tracedrpc import _threads
 from tracedrpc._deadline import Deadline
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from tracedrpc.drivers.rabbit.topology import Queue
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
+
+
+STEADY_S: Final = 5.0
+"""A connection that lived longer did well: the next one after it is tried at once."""
 
 
 class Receiver(Protocol):
@@ -76,6 +81,7 @@ class Consumer:
         self._closing = threading.Event()
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
+        self._link: Link | None = None
 
     # ---- from other threads -------------------------------------------------------------------
 
@@ -125,39 +131,68 @@ class Consumer:
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
 
+    def forget(self) -> None:
+        """Let go in a child process, where the thread is not: the socket is the parent's."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.forget()
+        self._waker.close()
+
     # ---- on the thread ------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                self._connect_and_serve()
-        except Exception as error:  # noqa: BLE001 - whoever waits must learn it
-            self._failure = error
-            self._closing.set()
-            self._telemetry.background_failed(self._name, error)
+                self._round()
         finally:
             self._decided.set()
             self._stopped.set()
             self._receiver.lost()
             self._waker.close()
 
+    def _round(self) -> None:
+        """Connect and serve once; what should not happen is reported, and then it goes on."""
+        if self._stop.is_set():
+            self._stopped.set()
+            self._closing.wait()
+            return
+        try:
+            self._connect_and_serve()
+        except Exception as error:  # noqa: BLE001 - a server must not go deaf because of it
+            self._telemetry.background_failed(self._name, error)
+            if not self._decided.is_set():
+                self._failure = error
+                self._closing.set()
+            self._stop.wait(self._backoff.next_s())
+
     def _connect_and_serve(self) -> None:
         try:
             link = self._connector.open(self._purpose, Deadline.after(self._options.connect_timeout))
         except ConnectFailed as error:
-            self._not_connected(error)
+            self._failed(error)
+            self._stop.wait(self._backoff.next_s())
             return
+        self._link = link
+        began_s = monotonic()
         try:
             self._begin(link)
             self._serve(link)
-        except BROKEN as error:
-            self._broken(link, error)
-        else:
             self._end(link)
+        except BaseException as error:
+            self._lost(link, error)
+            if monotonic() - began_s > STEADY_S:
+                self._backoff.reset()
+            if not isinstance(error, BROKEN):
+                raise
+            self._stop.wait(self._backoff.next_s())
+        finally:
+            self._link = None
 
-    def _not_connected(self, error: ConnectFailed) -> None:
-        self._failed(error)
-        self._closing.wait(self._backoff.next_s())
+    def _lost(self, link: Link, error: BaseException) -> None:
+        self._telemetry.connection_lost(link.info, reason_of(error).value)
+        link.abandon()
+        self._telemetry.connection_closed(link.info, "error")
+        self._receiver.lost()
 
     def _failed(self, error: ConnectFailed | DeclareRefused) -> None:
         """Keep the error for those who wait for the start; one that lasts ends the start."""
@@ -165,24 +200,12 @@ class Consumer:
         if error.reason in FATAL and not self._decided.is_set():
             self._closing.set()
 
-    def _broken(self, link: Link, error: BaseException) -> None:
-        self._telemetry.connection_lost(link.info, reason_of(error).value)
-        link.abandon()
-        self._telemetry.connection_closed(link.info, "error")
-        self._receiver.lost()
-        if self._stop.is_set():
-            self._stopped.set()
-            self._closing.wait()
-            return
-        self._closing.wait(self._backoff.next_s())
-
     def _begin(self, link: Link) -> None:
         link.watch(self._waker)
         if self._prefetch:
             link.limit_unacked(self._prefetch)
         for queue in self._queues:
             self._declare(link, queue)
-        self._backoff.reset()
         self._consuming.set()
         self._decided.set()
 
@@ -205,7 +228,6 @@ class Consumer:
                 self._consume_again(link, cancelled)
                 continue
             link.read(min(beat.left_s(), self._receiver.rest_s()))
-            self._waker.drain()
             if beat.is_expired():
                 link.heartbeat(self._options.heartbeat_rate)
                 beat = Deadline.after(beat_s)
@@ -219,20 +241,15 @@ class Consumer:
 
     def _end(self, link: Link) -> None:
         """Cancel, take no more, give back, and keep the connection until it may be closed."""
-        try:
-            for queue in self._queues:
-                link.cancel(queue.name)
-            self._receiver.take([], link)
-            left = link.take_deliveries()
-            self._give_back(link, left)
-            self._stopped.set()
-            self._idle_until_closing(link)
-            for queue in self._queues:
-                if queue.own:
-                    link.delete_queue(queue.name)
-        except BROKEN as error:
-            self._broken(link, error)
-            return
+        for queue in self._queues:
+            link.cancel(queue.name)
+        self._receiver.take([], link)
+        self._give_back(link, link.take_deliveries())
+        self._stopped.set()
+        self._idle_until_closing(link)
+        for queue in self._queues:
+            if queue.own:
+                link.delete_queue(queue.name)
         link.close()
         self._telemetry.connection_closed(link.info, "pool_closed")
 
@@ -245,5 +262,4 @@ class Consumer:
         beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
         while not self._closing.is_set():
             link.read(beat_s)
-            self._waker.drain()
             link.heartbeat(self._options.heartbeat_rate)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit.backoff import Backoff
+from tracedrpc.drivers.rabbit.errors import Reason
 from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.exceptions import MessageDeliveryFailure, MessageUndeliverable
 from tracedrpc.message import Stage
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 10_000
 """How many messages may wait here; further ones are dropped and counted."""
+REFUSALS: Final = frozenset({Reason.DENIED, Reason.PRECONDITION})
+"""Reasons for which the same message will not be taken later either."""
 ATTEMPT_S: Final = 2.0
 """How long one attempt may take, connecting included, so that others get their turn."""
 
@@ -111,10 +114,23 @@ class Courier:
         key = shipment.outgoing.routing_key
         with self._lock:
             lane = self._lanes[key] if self._is_first(key, shipment) else None
-        if lane is None:
-            self.send_later(shipment, 0.0)
-        else:
+        if shipment.refusal in REFUSALS:
+            self._refused(shipment)
+        if lane is not None:
             self._try_lane_later(key, lane)
+        elif shipment.refusal not in REFUSALS:
+            self.send_later(shipment, shipment.pause_s())
+
+    def _refused(self, shipment: Shipment) -> None:
+        """Give up what the broker has made clear it will not have."""
+        invocation, outgoing = shipment.invocation, shipment.outgoing
+        shipment.deadline = Deadline.after(0)
+        if invocation is not None and self._waiters is not None:
+            self._waiters.fail(invocation, MessageDeliveryFailure(
+                f"the broker refuses messages for exchange '{outgoing.exchange.name}', routing key "
+                f"'{outgoing.routing_key}' ({shipment.refusal}); may this user write there?",
+            ))
+        self._drop(shipment, "refused")
 
     def keep_trying(self, shipment: Shipment) -> None:
         """Put a returned message into its lane."""
@@ -170,29 +186,27 @@ class Courier:
             del self._lanes[key]
 
     def _delivered(self, shipment: Shipment) -> None:
-        """The broker took it; when it headed a lane, the rest of the lane may go."""
+        """The broker took it: its destination has a queue, so what waits in the lane may go."""
         key = shipment.outgoing.routing_key
         if key not in self._lanes:
             return
         with self._lock:
-            lane = self._lanes.get(key)
-            if lane is None or lane.waiting[0] is not shipment:
+            lane = self._lanes.pop(key, None)
+            if lane is None:
                 return
-            del self._lanes[key]
             self._count -= len(lane.waiting)
-            lane.waiting.popleft()
         for waiting in lane.waiting:
-            self.send_later(waiting, 0.0)
+            if waiting is not shipment:
+                self.send_later(waiting, 0.0)
 
     # ---- sending again ------------------------------------------------------------------------
 
     def send_later(self, shipment: Shipment, delay_s: float) -> None:
         """Send a message again on the scheduler's thread, until its deadline."""
-        backoff = Backoff(0.1, 2.0)
 
         def again() -> None:
             if shipment.is_wanted():
-                self._send(shipment, lambda: self._scheduler.after(backoff.next_s(), again))
+                self._send(shipment, lambda: self._scheduler.after(shipment.pause_s(), again))
             else:
                 self._drop(shipment, "expired")
 
@@ -204,6 +218,9 @@ class Courier:
         try:
             self._publisher.send(shipment, Deadline.after(ATTEMPT_S), retry=0)
         except MessageDeliveryFailure:
+            retry()
+        except Exception as error:  # noqa: BLE001 - what waits behind it must get its turn
+            self._telemetry.background_failed("courier", error)
             retry()
 
     def _drop(self, shipment: Shipment, reason: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from time import monotonic_ns, time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc._scheduler import Scheduler
 from tracedrpc.driver import Driver
@@ -20,7 +20,12 @@ from tracedrpc.drivers.rabbit.publisher import Publisher
 from tracedrpc.drivers.rabbit.replies import Replies
 from tracedrpc.drivers.rabbit.topology import fanout_exchange, topic_exchange
 from tracedrpc.drivers.waiters import Waiters
-from tracedrpc.exceptions import MessageDeliveryFailure, MessageUndeliverable
+from tracedrpc.exceptions import (
+    EncodeError,
+    InvalidTarget,
+    MessageDeliveryFailure,
+    MessageUndeliverable,
+)
 from tracedrpc.message import NO_CARRIER, Mode, Stage
 from tracedrpc.wire.headers import request_headers
 from tracedrpc.wire.request import encode_request
@@ -30,11 +35,16 @@ if TYPE_CHECKING:
 
     from tracedrpc._deadline import Deadline
     from tracedrpc.drivers.rabbit.link import Link
-    from tracedrpc.message import Invocation
+    from tracedrpc.drivers.rabbit.topology import Exchange
+    from tracedrpc.message import Invocation, Request
     from tracedrpc.options import Options
     from tracedrpc.target import Target
     from tracedrpc.telemetry import Telemetry
     from tracedrpc.url import TransportURL
+
+
+MOST_NAME_BYTES: Final = 255
+"""AMQP 0-9-1, 4.2.5.3: short strings carry a length of one octet."""
 
 
 class RabbitDriver(Driver):
@@ -49,6 +59,8 @@ class RabbitDriver(Driver):
         self._telemetry = telemetry
         self._allowed = allowed_remote_exmods
         self._exchange = default_exchange
+        self._exchanges: dict[str, Exchange] = {}
+        self._listeners: weakref.WeakSet[RabbitListener] = weakref.WeakSet()
         self._build()
         _drivers.add(self)
 
@@ -69,7 +81,9 @@ class RabbitDriver(Driver):
         self._replies = Replies(self._connector, self._waiters, options, telemetry)
 
     def _open_sender(self, deadline: Deadline) -> Link:
-        return self._connector.open("send", deadline)
+        link = self._connector.open("send", deadline)
+        self._keeper.watch()
+        return link
 
     # ---- sending ------------------------------------------------------------------------------
 
@@ -79,8 +93,8 @@ class RabbitDriver(Driver):
         request = invocation.request
         invocation.reply_queue = replies.name
         outgoing = self._outgoing(invocation, replies.name)
-        waiter = waiters.expect(invocation)
         invocation.acquire_ns = monotonic_ns()
+        waiter = waiters.expect(invocation)
         try:
             self._await_replies(invocation)
             shipment = Shipment(outgoing, invocation.deadline, invocation)
@@ -135,8 +149,9 @@ class RabbitDriver(Driver):
         if is_fanout:
             exchange, key = fanout_exchange(topic), ""
         else:
-            exchange = topic_exchange(target.exchange or self._exchange, options)
+            exchange = self._topic_exchange(target.exchange or self._exchange)
             key = f"{topic}.{target.server}" if target.server else topic
+        _check(request, exchange.name, key, len(body), options.max_message_size)
         invocation.exchange, invocation.routing_key = exchange.name, key
         invocation.body_bytes = len(body)
         left_s = invocation.deadline.left_s()
@@ -148,14 +163,22 @@ class RabbitDriver(Driver):
         name = options.kombu_compression
         return outgoing.compressed(name) if name else outgoing
 
+    def _topic_exchange(self, name: str) -> Exchange:
+        exchange = self._exchanges.get(name)
+        if exchange is None:
+            exchange = self._exchanges[name] = topic_exchange(name, self._options)
+        return exchange
+
     # ---- listening ----------------------------------------------------------------------------
 
     def listen(self, target: Target) -> RabbitListener:
         """Return a listener for topic, topic.server and fanout."""
-        return RabbitListener(
+        listener = RabbitListener(
             target, self._exchange, self._connector, self._publisher, self._courier,
             self._options, self._telemetry,
         )
+        self._listeners.add(listener)
+        return listener
 
     # ---- the end ------------------------------------------------------------------------------
 
@@ -173,7 +196,19 @@ class RabbitDriver(Driver):
     def forget(self) -> None:
         """Begin anew in a child process: threads are gone and sockets are the parent's."""
         self._pool.forget()
+        self._replies.forget()
+        for listener in self._listeners:
+            listener.forget()
         self._build()
+
+
+def _check(request: Request, exchange: str, key: str, size: int, most: int) -> None:
+    """Refuse at the door what no broker or server would take."""
+    for name in (exchange, f"{key}_fanout_{'0' * 32}"):
+        if len(name.encode()) > MOST_NAME_BYTES:
+            raise InvalidTarget(f"AMQP names have at most {MOST_NAME_BYTES} bytes", request.target)
+    if size > most:
+        raise EncodeError("args", f"the request has {size} bytes, max_message_size allows {most}")
 
 
 _drivers: weakref.WeakSet[RabbitDriver] = weakref.WeakSet()

@@ -7,6 +7,7 @@ return) go straight to an `Intake` instead of through py-amqp's generic tables.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -18,15 +19,17 @@ from amqp.exceptions import UnexpectedFrame
 from amqp.method_framing import frame_handler
 from kombu.transport import pyamqp
 
+from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit import frames
 from tracedrpc.wire.body import Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from tracedrpc._deadline import Deadline
     from tracedrpc.drivers.rabbit.link import Delivery
 
+WAIT_S: Final = 5.0
+"""How long an answer of the broker is waited for where py-amqp would wait for ever."""
 PIECE_BYTES: Final = 256 * 1024
 """How much is read from the socket at once."""
 
@@ -127,10 +130,13 @@ class Intake:
 
 
 class EdgeConnection(pyamqp.Connection):
-    """py-amqp's connection with one reader for everything: ours.
+    """py-amqp's connection with one reader and one writer for everything: ours.
+
+    The socket is in blocking mode, but for moments that need a time-out: so the usual read or write
+    is one system call.
 
     Attributes:
-        until: when py-amqp's own waits end, all together; its time-outs are for each frame.
+        until: when py-amqp's own waits end, all together; without it each ends after `WAIT_S`.
     """
 
     def __init__(self, *args: Any, until: Deadline | None = None, **kwargs: Any) -> None:
@@ -147,6 +153,47 @@ class EdgeConnection(pyamqp.Connection):
             self.collect()
             raise
 
+    @contextlib.contextmanager
+    def within(self, limit_s: float) -> Iterator[None]:
+        """Bound py-amqp's own waits in the block, all together."""
+        self.until = Deadline.after(limit_s)
+        try:
+            yield
+        finally:
+            self.until = None
+
+    # ---- writing ------------------------------------------------------------------------------
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Hand bytes to the socket, which usually takes them at once.
+
+        Raises:
+            TimeoutError: it did not take all of them; the connection is of no more use.
+        """
+        sock = self._sock()
+        sent = 0
+        if not isinstance(sock, ssl.SSLSocket):
+            with contextlib.suppress(BlockingIOError):
+                sent = sock.send(data, socket.MSG_DONTWAIT)
+        if sent < len(data):
+            self._send_slowly(sock, data[sent:], timeout_s)
+        self.bytes_sent += 1
+
+    def _send_slowly(self, sock: socket.socket, data: bytes, timeout_s: float) -> None:
+        sock.settimeout(max(0.001, timeout_s))
+        try:
+            sock.sendall(data)
+        finally:
+            sock.settimeout(None)
+
+    def _sock(self) -> socket.socket:
+        sock: socket.socket | None = self.transport.sock
+        if sock is None:
+            raise ConnectionResetError("the connection was closed")
+        return sock
+
+    # ---- reading ------------------------------------------------------------------------------
+
     def blocking_read(self, timeout: float | None = None) -> bool:
         """Handle one frame, for py-amqp's own waits (declare-ok and the like).
 
@@ -154,10 +201,8 @@ class EdgeConnection(pyamqp.Connection):
             TimeoutError: none came in `timeout` seconds, or before `until`.
         """
         while not self._frames:
-            if self.until is not None:
-                left_s = max(0.001, self.until.left_s())
-                timeout = left_s if timeout is None else min(timeout, left_s)
-            with self.transport.having_timeout(timeout) as sock:
+            left_s = WAIT_S if self.until is None else max(0.001, self.until.left_s())
+            with self.transport.having_timeout(left_s if timeout is None else min(timeout, left_s)) as sock:
                 self._feed(sock.recv(PIECE_BYTES))
         return bool(self.on_inbound_frame(self._frames.popleft()))
 
@@ -167,34 +212,31 @@ class EdgeConnection(pyamqp.Connection):
         return bool(self._frames) or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
 
     def read_available(self) -> None:
-        """Handle every frame that has arrived, without waiting."""
-        if not self._frames:
-            # Not when some are here already: a socket with a time-out waits for more, MSG_DONTWAIT or not.
+        """Handle every frame that has arrived, without waiting; the last ones before a close too."""
+        try:
             self._receive_available()
-        pending = self._frames
-        while pending:
-            self.on_inbound_frame(pending.popleft())
+        finally:
+            pending = self._frames
+            while pending:
+                self.on_inbound_frame(pending.popleft())
 
     def _receive_available(self) -> None:
-        sock = self.transport.sock
-        if sock is None:
-            raise ConnectionResetError("the connection was closed")
+        sock = self._sock()
         try:
             if isinstance(sock, ssl.SSLSocket):
                 self._receive_tls(sock)
             else:
                 self._feed(sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT))
-        except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
 
     def _receive_tls(self, sock: ssl.SSLSocket) -> None:
-        before = sock.gettimeout()
         sock.settimeout(0)
         try:
             while True:
                 self._feed(sock.recv(PIECE_BYTES))
         finally:
-            sock.settimeout(before)
+            sock.settimeout(None)
 
     def _feed(self, data: bytes) -> None:
         if not data:

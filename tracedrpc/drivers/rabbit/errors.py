@@ -54,6 +54,7 @@ _BY_CODE: Final = {
     530: Reason.VHOST,
 }
 _BY_ERRNO: Final = {
+    errno.EAGAIN: Reason.TIMEOUT,
     errno.ECONNREFUSED: Reason.REFUSED,
     errno.ECONNRESET: Reason.RESET,
     errno.EPIPE: Reason.RESET,
@@ -93,6 +94,10 @@ class DeclareRefused(TransportDriverError):
 
 class AcquireTimeout(TransportDriverError):
     """The pool had no connection before the deadline."""
+
+
+class BlockedTimeout(TransportDriverError):
+    """The broker took no messages before the deadline."""
 
 
 class ConnectionClosed(TransportDriverError):

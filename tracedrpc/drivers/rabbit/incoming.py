@@ -9,7 +9,7 @@ from tracedrpc._deadline import Deadline
 from tracedrpc.driver import Incoming
 from tracedrpc.drivers.rabbit.outgoing import TRANSIENT, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE
-from tracedrpc.exceptions import MessageDeliveryFailure
+from tracedrpc.exceptions import EncodeError, MessageDeliveryFailure
 from tracedrpc.message import NO_CARRIER, ServerTimeline
 from tracedrpc.wire.failure import serialize_failure
 from tracedrpc.wire.headers import reply_headers
@@ -49,7 +49,12 @@ class RabbitIncoming(Incoming):
         """Send the result."""
         if self.received.msg_id is not None:
             unique_id = os.urandom(16).hex()
-            self._send(unique_id, encode_result(self.received.msg_id, unique_id, result))
+            body = encode_result(self.received.msg_id, unique_id, result)
+            most = self._options.max_message_size
+            if len(body) > most:
+                text = f"the reply has {len(body)} bytes, max_message_size allows {most}"
+                raise EncodeError("result", text)
+            self._send(unique_id, body)
 
     def fail(self, error: BaseException) -> None:
         """Send the exception."""

@@ -107,7 +107,8 @@ class Keeper:
             if is_beat_due:
                 link.heartbeat(self._rate)
         except BROKEN as error:
-            self._telemetry.connection_lost(link.info, reason_of(error).value)
+            link.failure = reason_of(error)
+            self._telemetry.connection_lost(link.info, link.failure.value)
             self._pool.discard(link, "stale")
             return False
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.drivers.rabbit.outgoing import Shipment
     from tracedrpc.drivers.rabbit.topology import Queue
     from tracedrpc.drivers.rabbit.waker import Waker
@@ -45,6 +46,10 @@ class Link(Protocol):
     info: ConnectionInfo
     used_s: float
     unsettled: dict[int, Shipment]
+    is_blocked: bool
+    """The broker takes no messages on it now; `read` learns when it does again."""
+    failure: Reason | None
+    """Why it broke; whoever holds it writes it before `abandon`."""
 
     @property
     def heartbeat_s(self) -> float:
@@ -68,7 +73,7 @@ class Link(Protocol):
         ...
 
     def watch(self, waker: Waker) -> None:
-        """Let `read` return early when that waker is woken."""
+        """Let `read` return early when that waker is woken, and put the waker to sleep again."""
         ...
 
     def read(self, timeout_s: float) -> None:

@@ -86,6 +86,11 @@ class RabbitListener(Listener):
         if self._consumer is not None:
             self._consumer.close()
 
+    def forget(self) -> None:
+        """Let go in a child process."""
+        if self._consumer is not None:
+            self._consumer.forget()
+
     # ---- on the listener's thread -------------------------------------------------------------
 
     def take(self, deliveries: list[Delivery], link: Link) -> None:

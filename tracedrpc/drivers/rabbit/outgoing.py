@@ -7,6 +7,7 @@ from enum import StrEnum
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
+from tracedrpc.drivers.rabbit.backoff import Backoff
 from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE, Exchange
 from tracedrpc.message import Stage
 from tracedrpc.wire.body import COMPRESSION, compress
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracedrpc._deadline import Deadline
+    from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.message import Invocation
 
 PERSISTENT = 2
@@ -72,7 +74,10 @@ class Shipment:
         is_followed: its sender waits for the outcome itself, so the courier need not.
     """
 
-    __slots__ = ("attempts", "deadline", "invocation", "is_followed", "outcome", "outgoing", "returned")
+    __slots__ = (
+        "_backoff", "attempts", "deadline", "invocation", "is_followed", "outcome", "outgoing",
+        "refusal", "returned",
+    )
 
     def __init__(
         self, outgoing: Outgoing, deadline: Deadline, invocation: Invocation | None = None,
@@ -85,6 +90,18 @@ class Shipment:
         self.returned = False
         self.outcome: Outcome | None = None
         self.attempts = 0
+        self.refusal: Reason | None = None
+        """Why its connection broke, when it was the only message the broker could mean."""
+        self._backoff: Backoff | None = None
+
+    def pause_s(self) -> float:
+        """Return how long to wait before it is sent again: longer each time.
+
+        Not at once: what was handed over may have arrived, and then its reply comes first.
+        """
+        if self._backoff is None:
+            self._backoff = Backoff(0.1, 2.0, at_once=False)
+        return self._backoff.next_s()
 
     # ---- how far it has come, for the call it belongs to ----------------------------------------
 

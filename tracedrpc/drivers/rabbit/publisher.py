@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
+from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit.backoff import Backoff
 from tracedrpc.drivers.rabbit.errors import (
     BROKEN,
     FATAL,
     AcquireTimeout,
+    BlockedTimeout,
     ConnectFailed,
     ConnectionClosed,
     Reason,
@@ -20,7 +22,6 @@ from tracedrpc.exceptions import MessageDeliveryFailure
 from tracedrpc.message import Stage
 
 if TYPE_CHECKING:
-    from tracedrpc._deadline import Deadline
     from tracedrpc.drivers.rabbit.keeper import Keeper
     from tracedrpc.drivers.rabbit.link import Link
     from tracedrpc.drivers.rabbit.outgoing import Shipment
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 UNREAD_MOST: Final = 16
 """Confirms that may be missing before a borrower reads them, instead of leaving it to the keeper."""
+LOOK_S: Final = 0.5
+"""How often to see whether the transport was closed, while a blocked connection is waited for."""
 REST_S: Final = 0.05
 """A connection that was idle longer is looked at before it is used: the broker may have closed it."""
 
@@ -77,7 +80,7 @@ class Publisher:
                 if not wait or shipment.outcome in {Outcome.CONFIRMED, Outcome.RETURNED}:
                     return
                 failure: Exception = MessageDeliveryFailure("the broker refused it or the connection broke")
-            except (AcquireTimeout, ConnectionClosed) as error:
+            except (AcquireTimeout, BlockedTimeout, ConnectionClosed) as error:
                 raise self._failure(shipment, error) from error
             except (ConnectFailed, *BROKEN) as error:
                 if _lasts(error):
@@ -119,18 +122,32 @@ class Publisher:
         except ConnectFailed:
             shipment.reached(Stage.CONNECT)
             raise
-        shipment.holds(link.info.peer)
         try:
+            shipment.holds(link.info.peer)
+            if link.is_blocked:
+                self._wait_until_unblocked(link, deadline)
             link.publish(shipment, min(deadline.left_s(), self._write_s))
             shipment.handed_over()
-            if wait:
-                self._wait(link, shipment, deadline)
+            is_known = not wait or self._wait(link, shipment, deadline)
         except BaseException as error:
-            if isinstance(error, BROKEN):
-                self._telemetry.connection_lost(link.info, reason_of(error).value)
-            self._pool.discard(link, "error")
+            self._give_up(link, error)
             raise
         self._give_back(link)
+        if not is_known:
+            raise self._failure(shipment, TimeoutError("no confirm in time; it may yet be delivered"))
+
+    def _give_up(self, link: Link, error: BaseException) -> None:
+        if isinstance(error, BROKEN):
+            link.failure = reason_of(error)
+            self._telemetry.connection_lost(link.info, link.failure.value)
+        self._pool.discard(link, "error")
+
+    def _wait_until_unblocked(self, link: Link, deadline: Deadline) -> None:
+        """What is written while the broker takes nothing is delivered later, or twice, or never."""
+        while link.is_blocked:
+            if deadline.is_expired() or self._closing.is_set():
+                raise BlockedTimeout("the broker takes no messages: an alarm for memory or disk")
+            link.read(min(deadline.left_s(), LOOK_S))
 
     def _borrow(self, deadline: Deadline) -> Link:
         """Borrow a connection that the broker has not closed meanwhile."""
@@ -154,16 +171,20 @@ class Publisher:
         if has_unsettled:
             self._keeper.watch()
 
-    def _wait(self, link: Link, shipment: Shipment, deadline: Deadline) -> None:
-        """Read until the broker has said something about the message.
+    def _wait(self, link: Link, shipment: Shipment, deadline: Deadline) -> bool:
+        """Read until the broker has said something about the message; False at the deadline.
 
-        A late confirm would be taken for another message's, so a time-out ends the link.
+        The link stays good then: a late confirm has its own tag. One that the broker has left
+        without an answer for two heartbeats is taken to be dead.
         """
-        limit = deadline.sooner(self._confirm_s)
+        limit = Deadline.after(self._confirm_s)
         while shipment.outcome is None:
-            if limit.is_expired():
-                raise TimeoutError("the broker did not confirm a message in time")
-            link.read(limit.left_s())
+            if deadline.is_expired():
+                return False
+            if limit.is_expired() and not link.is_blocked:
+                raise TimeoutError("the broker has not confirmed a message for two heartbeats")
+            link.read(min(limit.left_s() or LOOK_S, deadline.left_s()))
+        return True
 
 
 def _lasts(error: Exception) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracedrpc._deadline import FOREVER_S
 from tracedrpc.drivers.rabbit.consumer import Consumer
+from tracedrpc.drivers.rabbit.errors import Reason, connect_failed, reason_of
 from tracedrpc.drivers.rabbit.topology import reply_queue
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Replies:
         self._consumer: Consumer | None = None
         self._unacked = 0
         self._last_tag = 0
+        self._is_closed = False
         self._queue = reply_queue(os.urandom(16).hex(), options)
         self.name = self._queue.name
 
@@ -58,17 +60,31 @@ class Replies:
     def _begun(self) -> Consumer:
         with self._lock:
             consumer = self._consumer
+            if self._is_closed:
+                raise connect_failed(Reason.CLOSED, "any host: the transport is closed")
             if consumer is None or consumer.has_ended():
-                consumer = self._consumer = Consumer(
-                    "replies", "replies", self._connector, [self._queue], self, 0,
-                    self._options, self._telemetry,
-                )
+                consumer = self._consumer = self._make_consumer()
                 consumer.start()
         return consumer
+
+    def _make_consumer(self) -> Consumer:
+        try:
+            return Consumer(
+                "replies", "replies", self._connector, [self._queue], self, 0,
+                self._options, self._telemetry,
+            )
+        except OSError as error:
+            raise connect_failed(reason_of(error), "any host") from error
+
+    def forget(self) -> None:
+        """Let go in a child process."""
+        if self._consumer is not None:
+            self._consumer.forget()
 
     def close(self) -> None:
         """Delete the queue and end the thread."""
         with self._lock:
+            self._is_closed = True
             consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()

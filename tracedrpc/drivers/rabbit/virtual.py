@@ -18,6 +18,7 @@ from tracedrpc.wire.body import COMPRESSION, Properties
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.drivers.rabbit.link import Delivery
     from tracedrpc.drivers.rabbit.outgoing import Shipment
     from tracedrpc.drivers.rabbit.topology import Exchange, Queue
@@ -53,6 +54,8 @@ class VirtualLink:
     """One connection and channel of a virtual transport; polled instead of awaited."""
 
     heartbeat_s = 0.0
+    is_blocked = False
+    failure: Reason | None = None
 
     def __init__(
         self, connection: Any, peer: str, purpose: str, settled: Callable[[Shipment, Outcome], None],

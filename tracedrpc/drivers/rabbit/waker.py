@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 
 
 class Waker:
     """A pipe to poll beside a socket: `wake()` from any thread makes it readable."""
 
-    __slots__ = ("_read", "_write")
+    __slots__ = ("_lock", "_read", "_write")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
@@ -20,7 +22,7 @@ class Waker:
 
     def wake(self) -> None:
         """Make the pipe readable; harmless when it is, or when it is closed."""
-        with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
             os.write(self._write, b".")
 
     def drain(self) -> None:
@@ -30,7 +32,8 @@ class Waker:
 
     def close(self) -> None:
         """Close both ends; the waiting thread calls it when it ends."""
-        for end in (self._read, self._write):
-            with contextlib.suppress(OSError):
-                os.close(end)
-        self._read = self._write = -1
+        with self._lock:
+            for end in (self._read, self._write):
+                with contextlib.suppress(OSError):
+                    os.close(end)
+            self._read = self._write = -1
