@@ -231,8 +231,8 @@ def _say_next(console: Console, settings: Settings, url: str) -> None:
     if not settings.otlp:
         lines.append(("see it in Jaeger", "tracedrpc demo --otlp http://127.0.0.1:4318"))
     if not settings.is_once and not _is_memory(url):
-        ping = "--topic demo.compute --server host-1 --exchange demo"
-        lines.append(("ask a server for a sign of life", f"tracedrpc ping --url {settings.url or url} {ping}"))
+        ping = f"--url {settings.url or url} --topic demo.compute --server host-1 --exchange demo"
+        lines.append(("ask a server for a sign of life", f"tracedrpc ping {ping}"))
     lines += [
         ("run one of the services yourself", "python -m tracedrpc_console.services.compute --help"),
         ("the same in your service", 'README.md, "Use it": two lines'),

@@ -117,12 +117,14 @@ def test_a_cast_ends_at_its_deadline_when_its_exchange_is_declared_on_a_frozen_c
 def test_a_cast_ends_at_its_deadline_when_the_resolver_is_slow(site, monkeypatch):
     resolve = socket.getaddrinfo
 
-    def resolve_slowly(*args, **kwargs):
-        time.sleep(2.5)
-        return resolve(*args, **kwargs)
+    def resolve_slowly(host, *args, **kwargs):
+        if host == "slow.test":
+            time.sleep(2.5)
+            host = "127.0.0.1"
+        return resolve(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
-    client = site.client(timeout=1)
+    client = site.client(site.transport(url=site.url.replace("127.0.0.1", "slow.test")), timeout=1)
     with pytest.raises(MessageDeliveryFailure), at_most(1 + GRACE_S):
         client.cast({}, "work", number="1")
 

@@ -257,16 +257,12 @@ class Connection:
 
     def forget(self) -> None:
         """Let go of it in a child process: the socket is the parent's, nothing is sent."""
-        transport = self._amqp.transport
-        sock, transport.sock = transport.sock, None
-        if sock is not None:
-            sock.close()
+        self._amqp.forget()
 
     def abandon(self) -> None:
         """Close the socket without a word; what was unsettled is lost."""
         with contextlib.suppress(*BROKEN):
-            self._amqp.transport.sock.settimeout(CLOSE_S)  # TLS says goodbye, and waits for an answer
-            self._amqp.collect()
+            self._amqp.abandon(CLOSE_S)
         unsettled, self.unsettled = self.unsettled, {}
         for shipment in unsettled.values():
             shipment.refusal = self.failure if len(unsettled) == 1 else None

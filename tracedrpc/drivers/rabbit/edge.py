@@ -187,10 +187,24 @@ class EdgeConnection(pyamqp.Connection):
             sock.settimeout(None)
 
     def _sock(self) -> socket.socket:
-        sock: socket.socket | None = self.transport.sock
+        # Not `self.transport`, which connects again when the connection was closed.
+        sock: socket.socket | None = self._transport and self._transport.sock
         if sock is None:
             raise ConnectionResetError("the connection was closed")
         return sock
+
+    def abandon(self, limit_s: float) -> None:
+        """Close the socket without a word of AMQP; TLS says goodbye and waits for an answer."""
+        with contextlib.suppress(OSError):
+            self._sock().settimeout(limit_s)
+        self.collect()
+
+    def forget(self) -> None:
+        """Close this process' copy of the socket and say nothing to the other end."""
+        with contextlib.suppress(OSError):
+            sock = self._sock()
+            self._transport.sock = None
+            sock.close()
 
     # ---- reading ------------------------------------------------------------------------------
 
@@ -202,13 +216,14 @@ class EdgeConnection(pyamqp.Connection):
         """
         while not self._frames:
             left_s = WAIT_S if self.until is None else max(0.001, self.until.left_s())
-            with self.transport.having_timeout(left_s if timeout is None else min(timeout, left_s)) as sock:
+            self._sock()
+            with self._transport.having_timeout(left_s if timeout is None else min(timeout, left_s)) as sock:
                 self._feed(sock.recv(PIECE_BYTES))
         return bool(self.on_inbound_frame(self._frames.popleft()))
 
     def has_pending(self) -> bool:
         """Tell whether something was read already that polling the socket would not show."""
-        sock = self.transport.sock
+        sock = self._transport and self._transport.sock
         return bool(self._frames) or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
 
     def read_available(self) -> None:
@@ -240,7 +255,7 @@ class EdgeConnection(pyamqp.Connection):
 
     def _feed(self, data: bytes) -> None:
         if not data:
-            self.transport.connected = False
+            self._transport.connected = False
             raise ConnectionResetError("the broker closed the connection")
         try:
             found, self._rest = frames.split(self._rest + data if self._rest else data, self.frame_max)

@@ -96,10 +96,6 @@ class AcquireTimeout(TransportDriverError):
     """The pool had no connection before the deadline."""
 
 
-class BlockedTimeout(TransportDriverError):
-    """The broker took no messages before the deadline."""
-
-
 class ConnectionClosed(TransportDriverError):
     """The transport is closed."""
 

@@ -11,7 +11,6 @@ from tracedrpc.drivers.rabbit.errors import (
     BROKEN,
     FATAL,
     AcquireTimeout,
-    BlockedTimeout,
     ConnectFailed,
     ConnectionClosed,
     Reason,
@@ -80,7 +79,7 @@ class Publisher:
                 if not wait or shipment.outcome in {Outcome.CONFIRMED, Outcome.RETURNED}:
                     return
                 failure: Exception = MessageDeliveryFailure("the broker refused it or the connection broke")
-            except (AcquireTimeout, BlockedTimeout, ConnectionClosed) as error:
+            except (AcquireTimeout, ConnectionClosed) as error:
                 raise self._failure(shipment, error) from error
             except (ConnectFailed, *BROKEN) as error:
                 if _lasts(error):
@@ -124,17 +123,25 @@ class Publisher:
             raise
         try:
             shipment.holds(link.info.peer)
-            if link.is_blocked:
-                self._wait_until_unblocked(link, deadline)
-            link.publish(shipment, min(deadline.left_s(), self._write_s))
-            shipment.handed_over()
-            is_known = not wait or self._wait(link, shipment, deadline)
+            problem = self._hand_over(link, shipment, deadline, wait=wait)
         except BaseException as error:
             self._give_up(link, error)
             raise
         self._give_back(link)
-        if not is_known:
-            raise self._failure(shipment, TimeoutError("no confirm in time; it may yet be delivered"))
+        if problem is not None:
+            raise self._failure(shipment, problem)
+
+    def _hand_over(
+        self, link: Link, shipment: Shipment, deadline: Deadline, *, wait: bool,
+    ) -> Exception | None:
+        """Publish; return what kept the broker from taking it in time, if the link is good still."""
+        if link.is_blocked and not self._wait_until_unblocked(link, deadline):
+            return TimeoutError("the broker takes no messages now: an alarm for memory or disk")
+        link.publish(shipment, min(deadline.left_s(), self._write_s))
+        shipment.handed_over()
+        if wait and not self._wait(link, shipment, deadline):
+            return TimeoutError("no confirm in time; it may yet be delivered")
+        return None
 
     def _give_up(self, link: Link, error: BaseException) -> None:
         if isinstance(error, BROKEN):
@@ -142,12 +149,13 @@ class Publisher:
             self._telemetry.connection_lost(link.info, link.failure.value)
         self._pool.discard(link, "error")
 
-    def _wait_until_unblocked(self, link: Link, deadline: Deadline) -> None:
-        """What is written while the broker takes nothing is delivered later, or twice, or never."""
+    def _wait_until_unblocked(self, link: Link, deadline: Deadline) -> bool:
+        """What is written while the broker takes nothing is delivered late, or never: wait."""
         while link.is_blocked:
             if deadline.is_expired() or self._closing.is_set():
-                raise BlockedTimeout("the broker takes no messages: an alarm for memory or disk")
+                return False
             link.read(min(deadline.left_s(), LOOK_S))
+        return True
 
     def _borrow(self, deadline: Deadline) -> Link:
         """Borrow a connection that the broker has not closed meanwhile."""
