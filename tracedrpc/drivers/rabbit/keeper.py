@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
 
-TICK_S: Final = 0.02
+TICK_S: Final = 0.05
 """How often confirms are collected while any is missing: so late is an unroutable call noticed
 when nobody else uses its link."""
 

@@ -62,7 +62,10 @@ class ConnectionPool(Generic[C]):
         self._min_size = min_size
         self._ttl_s = ttl_s
         self._clock = clock
-        self._changed = threading.Condition(threading.Lock())
+        # Used by itself where nobody waits: an interrupt between taking and holding a `Condition`,
+        # which is written in Python, would leave it locked for ever.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle: deque[C] = deque()
         self._size = 0
         self._opening = 0
@@ -94,7 +97,7 @@ class ConnectionPool(Generic[C]):
             ConnectFailed: a new one could not be opened.
             ConnectionClosed: the pool is closed.
         """
-        with self._changed:
+        with self._lock:
             if self._idle and not self._is_closed:
                 connection = self._idle.pop()
                 hit = True
@@ -116,7 +119,7 @@ class ConnectionPool(Generic[C]):
         except BaseException:
             self._give_slot_back()
             raise
-        with self._changed:
+        with self._lock:
             self._opening -= 1
             self._created += 1
             was_closed = self._is_closed
@@ -129,7 +132,7 @@ class ConnectionPool(Generic[C]):
     def _wait_for_turn(self, deadline: Deadline, began_ns: int) -> C | None:
         """Wait for an idle connection, or reserve a slot for a new one (None)."""
         patience = deadline.sooner(PATIENCE_S)
-        with self._changed:
+        with self._lock:
             self._waiters += 1
             try:
                 while not self._is_closed:
@@ -156,7 +159,7 @@ class ConnectionPool(Generic[C]):
         )
 
     def _give_slot_back(self) -> None:
-        with self._changed:
+        with self._lock:
             self._size -= 1
             self._opening -= 1
             self._changed.notify()
@@ -165,7 +168,7 @@ class ConnectionPool(Generic[C]):
 
     def release(self, connection: C) -> None:
         """Give a connection back for the next borrower."""
-        with self._changed:
+        with self._lock:
             if not self._is_closed:
                 self._idle.append(connection)
                 if self._waiters:
@@ -175,7 +178,7 @@ class ConnectionPool(Generic[C]):
 
     def discard(self, connection: C, reason: str) -> None:
         """Give up a connection: "idle" and "pool_closed" politely, "error" and "stale" at once."""
-        with self._changed:
+        with self._lock:
             self._size -= 1
             self._closed_count += 1
             self._changed.notify()
@@ -189,7 +192,7 @@ class ConnectionPool(Generic[C]):
 
     def take_idle(self, index: int) -> C | None:
         """Return the idle connection at `index` counted from the coldest, or None."""
-        with self._changed:
+        with self._lock:
             if index >= len(self._idle):
                 return None
             connection = self._idle[index]
@@ -198,7 +201,7 @@ class ConnectionPool(Generic[C]):
 
     def put_idle(self, connection: C, index: int) -> None:
         """Put a connection that was looked after back to its place."""
-        with self._changed:
+        with self._lock:
             if not self._is_closed:
                 self._idle.insert(min(index, len(self._idle)), connection)
                 if self._waiters:
@@ -218,7 +221,7 @@ class ConnectionPool(Generic[C]):
 
     def close(self) -> None:
         """Close the idle connections and refuse further borrowing; borrowed ones close on release."""
-        with self._changed:
+        with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
@@ -233,7 +236,10 @@ class ConnectionPool(Generic[C]):
         """Start empty in a child process; the connections are the parent's."""
         for connection in self._idle:
             connection.forget()
-        self._changed = threading.Condition(threading.Lock())
+        # Used by itself where nobody waits: an interrupt between taking and holding a `Condition`,
+        # which is written in Python, would leave it locked for ever.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle = deque()
         self._size = self._opening = self._waiters = 0
 

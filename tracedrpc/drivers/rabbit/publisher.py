@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
 
-UNREAD_MOST: Final = 16
+UNREAD_MOST: Final = 128
 """Confirms that may be missing before a borrower reads them, instead of leaving it to the keeper."""
 LOOK_S: Final = 0.5
 """How often to see whether the transport was closed, while a blocked connection is waited for."""
