@@ -39,6 +39,7 @@ class WaitingLink(FakeLink):
             import select
 
             if select.select([self.waker], [], [], 0)[0]:
+                self.waker.drain()
                 return
 
 
@@ -46,6 +47,7 @@ class FakeReceiver:
     def __init__(self):
         self.taken = []
         self.losses = 0
+        self.idle = False
         self.changed = threading.Condition()
 
     def take(self, deliveries, link):
@@ -55,6 +57,9 @@ class FakeReceiver:
 
     def rest_s(self):
         return 60.0
+
+    def is_idle(self):
+        return self.idle
 
     def unstarted(self, deliveries):
         return deliveries[-1] if deliveries else 0
@@ -222,3 +227,80 @@ def test_closing_while_there_is_no_broker_ends_the_thread(lab):
         lab.start(timeout_s=0.02)
     lab.consumer.close()
     assert not lab.consumer._thread.is_alive()
+
+
+# ---- at the helm -----------------------------------------------------------------------------------
+
+
+def idle(lab):
+    """Start a consumer for which nobody waits, and wait until its thread has left the helm."""
+    lab.receiver.idle = True
+    link = lab.start()
+    until(lambda: not lab.consumer._helm.locked())
+    return link
+
+
+def until(is_so, timeout_s=5.0):
+    deadline = Deadline.after(timeout_s)
+    while not is_so():
+        assert not deadline.is_expired()
+        threading.Event().wait(0.001)
+
+
+def test_while_nobody_waits_a_caller_reads_for_itself(lab):
+    link = idle(lab)
+    link.deliveries = ["reply"]
+    link.readable.set()
+    lab.consumer.read_for(lambda: lab.receiver.taken == ["reply"], Deadline.after(5))
+    assert lab.receiver.taken == ["reply"]
+
+
+def test_a_caller_does_not_read_while_the_thread_does(lab):
+    lab.start()
+    read = []
+    lab.consumer.read_for(lambda: read.append(1), Deadline.after(5))
+    assert not read
+
+
+def test_a_caller_leaves_the_helm_at_its_deadline(lab):
+    idle(lab)
+    lab.consumer.read_for(lambda: False, Deadline.after(0.02))
+    assert not lab.consumer._helm.locked()
+
+
+def test_a_caller_that_leaves_others_waiting_wakes_the_thread(lab):
+    link = idle(lab)
+
+    def done():
+        lab.receiver.idle = False
+        return True
+
+    lab.consumer.read_for(done, Deadline.after(5))
+    link.deliveries = ["for another"]
+    link.readable.set()
+    lab.receiver.wait_for(1)
+
+
+def test_what_breaks_under_a_caller_is_mended_by_the_thread(lab):
+    idle(lab).breaks["read"] = ConnectionResetError("gone")
+    lab.consumer.read_for(lambda: False, Deadline.after(5))
+    until(lambda: len(lab.links) == 2)
+    assert lab.telemetry.of("connection_lost")
+
+
+def test_a_caller_that_is_interrupted_leaves_the_link_to_be_replaced(lab):
+    idle(lab).breaks["read"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        lab.consumer.read_for(lambda: False, Deadline.after(5))
+    until(lambda: len(lab.links) == 2)
+
+
+def test_closing_is_not_held_up_by_a_caller_at_the_helm(lab):
+    idle(lab)
+    caller = threading.Thread(target=lab.consumer.read_for, args=(lambda: False, Deadline.after(30)))
+    caller.start()
+    until(lab.consumer._helm.locked)
+    lab.consumer.close()
+    caller.join(5)
+    assert not caller.is_alive()
+    assert lab.links[-1].done[-1] == "close"

@@ -12,7 +12,7 @@ from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit.errors import ConnectionClosed, Reason, connect_failed
 from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.drivers.rabbit.pool import ConnectionPool
-from tracedrpc.drivers.rabbit.publisher import Publisher
+from tracedrpc.drivers.rabbit.publisher import UNREAD_MOST, Publisher
 from tracedrpc.exceptions import MessageDeliveryFailure
 from tracedrpc.message import Mode, Stage
 from tracedrpc.options import Options
@@ -270,7 +270,7 @@ def test_a_connection_in_steady_use_is_not_looked_at(lab):
 
 
 def test_a_connection_with_many_confirms_missing_is_read_before_it_is_used(lab):
-    for _ in range(17):
+    for _ in range(UNREAD_MOST + 1):
         lab.send()
     assert lab.links[0].done.count("is_stale") == 1
 

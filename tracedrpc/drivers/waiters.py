@@ -14,11 +14,14 @@ from tracedrpc.wire.failure import rebuild_failure
 from tracedrpc.wire.reply import Reply, decode_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from tracedrpc._deadline import Deadline
     from tracedrpc.message import Invocation
     from tracedrpc.telemetry import Telemetry
     from tracedrpc.wire.body import Properties
+
+    Read = Callable[[Callable[[], bool], Deadline], None]
 
 REMEMBERED: Final = 1000
 """How many ended calls are remembered, to tell a late or second reply from a stray one."""
@@ -40,22 +43,31 @@ class Waiter:
         """Let the caller run; whoever took the waiter out of `Waiters` calls this, once."""
         self._latch.release()
 
-    def wait(self) -> bool:
+    def is_filled(self) -> bool:
+        """Tell whether there is something to return or raise."""
+        return self.reply is not None or self.error is not None
+
+    def wait(self, read: Read | None) -> bool:
         """Wait for the reply; False when the deadline or the monitor's limit has passed."""
         invocation = self.invocation
         monitor_s = invocation.request.monitor_timeout_s
         if monitor_s is None:
-            return self._latch.acquire(timeout=invocation.deadline.left_s())
+            return self._wait_until(invocation.deadline, read)
         while True:
             quiet_s = (monotonic_ns() - invocation.heartbeat_ns) / 1e9
-            left_s = invocation.deadline.left_s()
-            if self._latch.acquire(timeout=max(0.0, min(left_s, monitor_s - quiet_s))):
+            if self._wait_until(invocation.deadline.sooner(max(0.0, monitor_s - quiet_s)), read):
                 return True
             if invocation.deadline.is_expired():
                 return False
             if (monotonic_ns() - invocation.heartbeat_ns) / 1e9 >= monitor_s:
                 invocation.stage = Stage.HEARTBEAT_LOST
                 return False
+
+
+    def _wait_until(self, deadline: Deadline, read: Read | None) -> bool:
+        if read is not None:
+            read(self.is_filled, deadline)
+        return self._latch.acquire(timeout=deadline.left_s())
 
 
 class Waiters:
@@ -69,6 +81,8 @@ class Waiters:
         self._ended: dict[str, str] = {}
         self._lock = threading.Lock()
         self._is_closed = False
+        self.on_failed: Callable[[], None] = lambda: None
+        """Called when a call was ended without a reply: its thread may be reading."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -89,14 +103,19 @@ class Waiters:
         if self._waiting.pop(msg_id, None) is not None:
             self._remember(msg_id, "late")
 
-    def result(self, waiter: Waiter) -> Any:
+    def result(self, waiter: Waiter, read: Read | None = None) -> Any:
         """Wait, and return the result.
+
+        Args:
+            waiter: the caller's place.
+            read: lets the calling thread read replies until it has its own, or does nothing when
+                another thread does it.
 
         Raises:
             MessagingTimeout: nothing came in time; it says how far the call had come.
             Exception: what the remote method raised, or why the call was given up.
         """
-        if not waiter.wait():
+        if not waiter.wait(read):
             raise self.give_up(waiter)
         invocation = waiter.invocation
         invocation.woken_ns = monotonic_ns()
@@ -155,6 +174,7 @@ class Waiters:
         if waiter is not None:
             waiter.error = error
             waiter.release()
+            self.on_failed()
 
     def close(self) -> None:
         """End every waiting call with an error and accept no more."""
@@ -166,6 +186,7 @@ class Waiters:
             if waiter is not None:
                 waiter.error = MessagingException("the transport was closed while a call was under way")
                 waiter.release()
+        self.on_failed()
 
     def _remember(self, msg_id: str, fate: str) -> None:
         ended = self._ended

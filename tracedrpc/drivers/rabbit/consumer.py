@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tracedrpc import _threads
-from tracedrpc._deadline import Deadline
+from tracedrpc._deadline import FOREVER_S, Deadline
 from tracedrpc.drivers.rabbit.backoff import Backoff
 from tracedrpc.drivers.rabbit.errors import (
     BROKEN,
@@ -21,7 +21,7 @@ from tracedrpc.drivers.rabbit.errors import (
 from tracedrpc.drivers.rabbit.waker import Waker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tracedrpc.drivers.rabbit.connector import Connector
     from tracedrpc.drivers.rabbit.link import Delivery, Link
@@ -45,6 +45,10 @@ class Receiver(Protocol):
         """Return after how long `take` wants to be called though nothing has come."""
         ...
 
+    def is_idle(self) -> bool:
+        """Tell whether nobody waits for anything now, so that nobody need read."""
+        ...
+
     def unstarted(self, deliveries: list[Delivery]) -> int:
         """Give up what has not been acknowledged, these deliveries too; return the last tag or 0."""
         ...
@@ -56,6 +60,8 @@ class Receiver(Protocol):
 
 class Consumer:
     """Owns a connection on the thread `tracedrpc-<name>`: declares, consumes, reads, acknowledges.
+
+    While its receiver is idle the thread is parked, and a caller may take the helm (`read_for`).
 
     After a loss it connects, declares and consumes again, for ever.
     """
@@ -82,6 +88,12 @@ class Consumer:
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self._link: Link | None = None
+        # Who holds it may read the link: the thread, but for the time it is parked.
+        self._helm = threading.Lock()
+        self._resume = threading.Event()
+        self._trouble: BaseException | None = None
+        self._cancelled: list[str] = []
+        self._beat = Deadline.after(0)
 
     # ---- from other threads -------------------------------------------------------------------
 
@@ -115,10 +127,14 @@ class Consumer:
         """Let the thread call `Receiver.take` soon; any thread."""
         self._waker.wake()
 
+    def _wake_thread(self) -> None:
+        self._waker.wake()
+        self._resume.set()
+
     def stop(self, timeout_s: float) -> None:
         """Cancel the consumers and give back what was not acknowledged; the connection stays."""
         self._stop.set()
-        self._waker.wake()
+        self._wake_thread()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._stopped.wait(timeout_s)
 
@@ -126,7 +142,7 @@ class Consumer:
         """End the thread; queues of our own are deleted when the connection lives."""
         self._closing.set()
         self._stop.set()
-        self._waker.wake()
+        self._wake_thread()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
@@ -141,6 +157,7 @@ class Consumer:
     # ---- on the thread ------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._helm.acquire()
         try:
             while not self._closing.is_set():
                 self._round()
@@ -219,20 +236,69 @@ class Consumer:
             raise
 
     def _serve(self, link: Link) -> None:
-        beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
-        beat = Deadline.after(beat_s)
+        self._cancelled.clear()
+        self._beat_later(link)
         while not self._stop.is_set():
-            # Before reading: a declaration may have brought the first messages with its answer.
-            self._receiver.take(link.take_deliveries(), link)
-            if cancelled := link.take_cancelled():
-                self._consume_again(link, cancelled)
-                continue
-            link.read(min(beat.left_s(), self._receiver.rest_s()))
-            if beat.is_expired():
-                link.heartbeat(self._options.heartbeat_rate)
-                beat = Deadline.after(beat_s)
+            if self._cancelled:
+                self._consume_again(link)
+            self._step(link, 0.0 if self._receiver.is_idle() else FOREVER_S)
+            if self._receiver.is_idle() and not self._cancelled:
+                self._park()
 
-    def _consume_again(self, link: Link, cancelled: list[str]) -> None:
+    def _step(self, link: Link, limit_s: float) -> None:
+        """Read once and take what has come; on the thread that is at the helm."""
+        # Before reading, too: a declaration may have brought the first messages with its answer.
+        self._receiver.take(link.take_deliveries(), link)
+        link.read(min(limit_s, self._beat.left_s(), self._receiver.rest_s()))
+        self._receiver.take(link.take_deliveries(), link)
+        self._cancelled += link.take_cancelled()
+        if self._beat.is_expired():
+            link.heartbeat(self._options.heartbeat_rate)
+            self._beat_later(link)
+
+    def _beat_later(self, link: Link) -> None:
+        self._beat = Deadline.after((link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate))
+
+    def _park(self) -> None:
+        """Leave the helm to whoever waits next, until something is due; then take it back."""
+        self._helm.release()
+        try:
+            # Asked again: who came before the release could not take the helm.
+            if self._receiver.is_idle() and not self._stop.is_set():
+                self._resume.wait(min(self._beat.left_s(), self._receiver.rest_s()))
+        finally:
+            self._helm.acquire()
+            self._resume.clear()
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise trouble
+
+    def read_for(self, is_done: Callable[[], bool], deadline: Deadline) -> None:
+        """Read in the calling thread, if nobody is at the helm, until it is done.
+
+        A call that waits alone so reads its own reply, which saves waking two threads. It leaves
+        at once when there is something that only the consumer's thread may do.
+        """
+        if not self._helm.acquire(blocking=False):
+            return
+        try:
+            link = self._link
+            while link is not None and not (
+                is_done() or self._cancelled or self._stop.is_set() or deadline.is_expired()
+            ):
+                self._step(link, deadline.left_s())
+        except BROKEN as error:
+            self._trouble = error
+        except BaseException:
+            self._trouble = ConnectionResetError("interrupted while reading")
+            raise
+        finally:
+            self._helm.release()
+            if self._trouble or self._cancelled or self._stop.is_set() or not self._receiver.is_idle():
+                self._resume.set()
+
+    def _consume_again(self, link: Link) -> None:
+        cancelled, self._cancelled = self._cancelled, []
         for queue in self._queues:
             if queue.name in cancelled:
                 self._telemetry.consumer_cancelled(link.info, queue.name)

@@ -79,6 +79,7 @@ class RabbitDriver(Driver):
         self._waiters = Waiters(telemetry, self._allowed, options.max_message_size)
         self._courier.serve(self._publisher, self._waiters)
         self._replies = Replies(self._connector, self._waiters, options, telemetry)
+        self._waiters.on_failed = self._replies.wake
 
     def _open_sender(self, deadline: Deadline) -> Link:
         link = self._connector.open("send", deadline)
@@ -99,7 +100,7 @@ class RabbitDriver(Driver):
             self._await_replies(invocation)
             shipment = Shipment(outgoing, invocation.deadline, invocation)
             self._publisher.send(shipment, invocation.deadline, request.retry)
-            return waiters.result(waiter)
+            return waiters.result(waiter, replies.read_for)
         except MessageDeliveryFailure:
             if invocation.deadline.is_expired():
                 raise waiters.give_up(waiter) from None

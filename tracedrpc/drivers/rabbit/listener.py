@@ -115,6 +115,10 @@ class RabbitListener(Listener):
         """Return that nothing is due unless something comes or a worker is free."""
         return FOREVER_S
 
+    def is_idle(self) -> bool:
+        """Return False: requests are always waited for."""
+        return False
+
     def unstarted(self, deliveries: list[Delivery]) -> int:
         """Forget what has not started and return its last tag."""
         self._backlog.extend(deliveries)

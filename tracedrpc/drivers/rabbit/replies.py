@@ -6,13 +6,14 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final
 
-from tracedrpc._deadline import FOREVER_S
+from tracedrpc._deadline import FOREVER_S, Deadline
 from tracedrpc.drivers.rabbit.consumer import Consumer
 from tracedrpc.drivers.rabbit.errors import Reason, connect_failed, reason_of
 from tracedrpc.drivers.rabbit.topology import reply_queue
 
 if TYPE_CHECKING:
-    from tracedrpc._deadline import Deadline
+    from collections.abc import Callable
+
     from tracedrpc.drivers.rabbit.connector import Connector
     from tracedrpc.drivers.rabbit.link import Delivery, Link
     from tracedrpc.drivers.waiters import Waiters
@@ -27,6 +28,8 @@ ACK_AFTER_S: Final = 0.05
 
 class Replies:
     """Starts with the first call, on the thread `tracedrpc-replies`; hands replies to the waiters.
+
+    A caller that waits while nobody reads does the reading itself.
 
     The queue outlives a lost connection (it expires when unused for long), so that replies that
     came meanwhile are received after the reconnect.
@@ -43,6 +46,7 @@ class Replies:
         self._consumer: Consumer | None = None
         self._unacked = 0
         self._last_tag = 0
+        self._ack_at = Deadline.after(0)
         self._is_closed = False
         self._queue = reply_queue(os.urandom(16).hex(), options)
         self.name = self._queue.name
@@ -98,15 +102,33 @@ class Replies:
         for delivery in deliveries:
             self._waiters.deliver(self.name, delivery.body, delivery.properties(), delivery.received_ns)
         if deliveries:
+            if not self._unacked:
+                self._ack_at = Deadline.after(ACK_AFTER_S)
             self._unacked += len(deliveries)
             self._last_tag = deliveries[-1].tag
-        if self._unacked >= ACK_EACH or (self._unacked and not deliveries):
+        if self._unacked >= ACK_EACH or (self._unacked and self._ack_at.is_expired()):
             self._unacked = 0
             link.ack(self._last_tag)
 
     def rest_s(self) -> float:
-        """Return how long an acknowledgement may wait for more to go with it."""
-        return ACK_AFTER_S if self._unacked else FOREVER_S
+        """Return how long the acknowledgement may wait for more replies to go with it."""
+        return self._ack_at.left_s() if self._unacked else FOREVER_S
+
+    def is_idle(self) -> bool:
+        """Tell whether no call waits for its reply."""
+        return not len(self._waiters)
+
+    def read_for(self, is_done: Callable[[], bool], deadline: Deadline) -> None:
+        """Let the calling thread read replies, if nobody else does, until it is done."""
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.read_for(is_done, deadline)
+
+    def wake(self) -> None:
+        """Let whoever reads see that a call has ended otherwise."""
+        consumer = self._consumer
+        if consumer is not None:
+            consumer.wake()
 
     def unstarted(self, deliveries: list[Delivery]) -> int:  # noqa: ARG002 - nothing is ever given back
         """Nothing is kept here: replies are taken at once."""
