@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit.consumer import Consumer
 from tracedrpc.drivers.rabbit.errors import ConnectFailed, DeclareRefused, Reason, connect_failed
 from tracedrpc.drivers.rabbit.topology import reply_queue
+from tracedrpc.exceptions import MessagingException
 from tracedrpc.options import Options
 from tracedrpc.testing import RecordingTelemetry
 
@@ -236,7 +238,7 @@ def idle(lab):
     """Start a consumer for which nobody waits, and wait until its thread has left the helm."""
     lab.receiver.idle = True
     link = lab.start()
-    until(lambda: not lab.consumer._helm.locked())
+    until(lambda: lab.consumer._helm.is_parked)
     return link
 
 
@@ -265,7 +267,7 @@ def test_a_caller_does_not_read_while_the_thread_does(lab):
 def test_a_caller_leaves_the_helm_at_its_deadline(lab):
     idle(lab)
     lab.consumer.read_for(lambda: False, Deadline.after(0.02))
-    assert not lab.consumer._helm.locked()
+    assert lab.consumer._helm.reader == 0
 
 
 def test_a_caller_that_leaves_others_waiting_wakes_the_thread(lab):
@@ -288,6 +290,52 @@ def test_what_breaks_under_a_caller_is_mended_by_the_thread(lab):
     assert lab.telemetry.of("connection_lost")
 
 
+def test_what_goes_wrong_while_a_caller_reads_is_not_its_own_error(lab):
+    idle(lab).breaks["read"] = ValueError("not ours")
+    lab.consumer.read_for(lambda: False, Deadline.after(5))
+    until(lambda: lab.telemetry.of("background_failed"))
+    until(lambda: len(lab.links) == 2)
+
+
+def test_nobody_reads_on_where_another_was_interrupted(lab):
+    idle(lab)
+    lab.consumer._helm.trouble = ConnectionResetError("interrupted")
+    reads = lab.links[0].done.count("read")
+    lab.consumer.read_for(lambda: False, Deadline.after(5))
+    assert lab.links[0].done.count("read") == reads
+
+
+def test_a_signal_handler_may_close_what_its_thread_is_reading(lab):
+    idle(lab)
+
+    def handler():
+        lab.consumer.close(timeout_s=30)
+        return False
+
+    lab.consumer.read_for(handler, Deadline.after(30))
+    until(lambda: lab.links[0].done[-1] == "close")
+
+
+def test_a_call_within_a_signal_handler_says_that_it_cannot_be_answered(lab):
+    idle(lab)
+
+    def handler():
+        with pytest.raises(MessagingException, match="signal handler"):
+            lab.consumer.read_for(lambda: False, Deadline.after(30))
+        return True
+
+    lab.consumer.read_for(handler, Deadline.after(30))
+
+
+def test_what_a_caller_reads_is_read_in_an_empty_context(lab):
+    idle(lab)
+    variable = contextvars.ContextVar("request")
+    variable.set("the caller's")
+    seen = []
+    lab.consumer.read_for(lambda: seen.append(variable.get(None)) or True, Deadline.after(5))
+    assert seen == [None]
+
+
 def test_a_caller_that_is_interrupted_leaves_the_link_to_be_replaced(lab):
     idle(lab).breaks["read"] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -299,7 +347,7 @@ def test_closing_is_not_held_up_by_a_caller_at_the_helm(lab):
     idle(lab)
     caller = threading.Thread(target=lab.consumer.read_for, args=(lambda: False, Deadline.after(30)))
     caller.start()
-    until(lab.consumer._helm.locked)
+    until(lambda: lab.consumer._helm.reader)
     lab.consumer.close()
     caller.join(5)
     assert not caller.is_alive()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from tracedrpc import _threads
 from tracedrpc._deadline import FOREVER_S, Deadline
@@ -18,6 +18,7 @@ from tracedrpc.drivers.rabbit.errors import (
     connect_failed,
     reason_of,
 )
+from tracedrpc.drivers.rabbit.helm import Helm
 from tracedrpc.drivers.rabbit.waker import Waker
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from tracedrpc.drivers.rabbit.connector import Connector
     from tracedrpc.drivers.rabbit.link import Delivery, Link
+    from tracedrpc.drivers.rabbit.receiver import Receiver
     from tracedrpc.drivers.rabbit.topology import Queue
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
@@ -32,30 +34,6 @@ if TYPE_CHECKING:
 
 STEADY_S: Final = 5.0
 """A connection that lived longer did well: the next one after it is tried at once."""
-
-
-class Receiver(Protocol):
-    """What a consumer hands messages to, on the consumer's thread."""
-
-    def take(self, deliveries: list[Delivery], link: Link) -> None:
-        """Take new deliveries and acknowledge what may be; called on each wake-up, also with none."""
-        ...
-
-    def rest_s(self) -> float:
-        """Return after how long `take` wants to be called though nothing has come."""
-        ...
-
-    def is_idle(self) -> bool:
-        """Tell whether nobody waits for anything now, so that nobody need read."""
-        ...
-
-    def unstarted(self, deliveries: list[Delivery]) -> int:
-        """Give up what has not been acknowledged, these deliveries too; return the last tag or 0."""
-        ...
-
-    def lost(self) -> None:
-        """The connection is gone, and with it what was not acknowledged."""
-        ...
 
 
 class Consumer:
@@ -88,18 +66,23 @@ class Consumer:
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
         self._link: Link | None = None
-        # Who holds it may read the link: the thread, but for the time it is parked.
-        self._helm = threading.Lock()
-        self._resume = threading.Event()
-        self._trouble: BaseException | None = None
+        self._helm = Helm()
         self._cancelled: list[str] = []
         self._beat = Deadline.after(0)
 
     # ---- from other threads -------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the thread, once."""
-        self._thread = _threads.start(self._name, self._run)
+        """Start the thread, once.
+
+        Raises:
+            RuntimeError: the system gives no thread.
+        """
+        try:
+            self._thread = _threads.start(self._name, self._run)
+        except RuntimeError:
+            self._waker.close()
+            raise
 
     def wait_ready(self, deadline: Deadline) -> None:
         """Wait until it has begun to consume; quick when it has.
@@ -129,13 +112,13 @@ class Consumer:
 
     def _wake_thread(self) -> None:
         self._waker.wake()
-        self._resume.set()
+        self._helm.wake()
 
     def stop(self, timeout_s: float) -> None:
         """Cancel the consumers and give back what was not acknowledged; the connection stays."""
         self._stop.set()
         self._wake_thread()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._may_wait():
             self._stopped.wait(timeout_s)
 
     def close(self, timeout_s: float = 3.0) -> None:
@@ -143,21 +126,24 @@ class Consumer:
         self._closing.set()
         self._stop.set()
         self._wake_thread()
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout_s)
+        if self._thread is not None and self._may_wait():
+            self._thread.join(timeout_s)
+
+    def _may_wait(self) -> bool:
+        """Tell whether the consumer's thread can go on while this one waits for it."""
+        return self._thread is not threading.current_thread() and not self._helm.is_mine()
 
     def forget(self) -> None:
         """Let go in a child process, where the thread is not: the socket is the parent's."""
         link, self._link = self._link, None
         if link is not None:
             link.forget()
-        self._waker.close()
+        self._waker.forget()
 
     # ---- on the thread ------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._helm.acquire()
+        self._helm.hold()
         try:
             while not self._closing.is_set():
                 self._round()
@@ -241,15 +227,15 @@ class Consumer:
         while not self._stop.is_set():
             if self._cancelled:
                 self._consume_again(link)
-            self._step(link, 0.0 if self._receiver.is_idle() else FOREVER_S)
-            if self._receiver.is_idle() and not self._cancelled:
-                self._park()
+            self._step(link, 0.0 if self._is_idle() else FOREVER_S)
+            if self._is_idle():
+                self._helm.park(self._is_idle, self._rest_s)
 
     def _step(self, link: Link, limit_s: float) -> None:
         """Read once and take what has come; on the thread that is at the helm."""
         # Before reading, too: a declaration may have brought the first messages with its answer.
         self._receiver.take(link.take_deliveries(), link)
-        link.read(min(limit_s, self._beat.left_s(), self._receiver.rest_s()))
+        link.read(min(limit_s, self._rest_s()))
         self._receiver.take(link.take_deliveries(), link)
         self._cancelled += link.take_cancelled()
         if self._beat.is_expired():
@@ -259,19 +245,11 @@ class Consumer:
     def _beat_later(self, link: Link) -> None:
         self._beat = Deadline.after((link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate))
 
-    def _park(self) -> None:
-        """Leave the helm to whoever waits next, until something is due; then take it back."""
-        self._helm.release()
-        try:
-            # Asked again: who came before the release could not take the helm.
-            if self._receiver.is_idle() and not self._stop.is_set():
-                self._resume.wait(min(self._beat.left_s(), self._receiver.rest_s()))
-        finally:
-            self._helm.acquire()
-            self._resume.clear()
-        trouble, self._trouble = self._trouble, None
-        if trouble is not None:
-            raise trouble
+    def _rest_s(self) -> float:
+        return min(self._beat.left_s(), self._receiver.rest_s())
+
+    def _is_idle(self) -> bool:
+        return self._receiver.is_idle() and not self._cancelled and not self._stop.is_set()
 
     def read_for(self, is_done: Callable[[], bool], deadline: Deadline) -> None:
         """Read in the calling thread, if nobody is at the helm, until it is done.
@@ -279,23 +257,14 @@ class Consumer:
         A call that waits alone so reads its own reply, which saves waking two threads. It leaves
         at once when there is something that only the consumer's thread may do.
         """
-        if not self._helm.acquire(blocking=False):
-            return
-        try:
-            link = self._link
-            while link is not None and not (
-                is_done() or self._cancelled or self._stop.is_set() or deadline.is_expired()
-            ):
-                self._step(link, deadline.left_s())
-        except BROKEN as error:
-            self._trouble = error
-        except BaseException:
-            self._trouble = ConnectionResetError("interrupted while reading")
-            raise
-        finally:
-            self._helm.release()
-            if self._trouble or self._cancelled or self._stop.is_set() or not self._receiver.is_idle():
-                self._resume.set()
+        self._helm.steer(lambda: self._read_until(is_done, deadline), lambda: not self._is_idle())
+
+    def _read_until(self, is_done: Callable[[], bool], deadline: Deadline) -> None:
+        link = self._link
+        while link is not None and self._helm.trouble is None and not (
+            is_done() or self._cancelled or self._stop.is_set() or deadline.is_expired()
+        ):
+            self._step(link, deadline.left_s())
 
     def _consume_again(self, link: Link) -> None:
         cancelled, self._cancelled = self._cancelled, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -44,15 +45,17 @@ class Keeper:
         """Say that a connection has gone back with confirms missing; any thread, cheap."""
         if self._is_busy:
             return
+        if self._thread is None and not self._has_started():
+            return
         self._is_busy = True
-        if self._thread is None:
-            self._start()
         self._wake.set()
 
-    def _start(self) -> None:
-        with self._start_lock:
+    def _has_started(self) -> bool:
+        """Start the thread; one that the system does not give is asked for again the next time."""
+        with self._start_lock, contextlib.suppress(RuntimeError):
             if self._thread is None and not self._closing.is_set():
                 self._thread = _threads.start("keeper", self._run)
+        return self._thread is not None
 
     def close(self) -> None:
         """End the thread."""

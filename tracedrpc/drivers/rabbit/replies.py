@@ -67,18 +67,19 @@ class Replies:
             if self._is_closed:
                 raise connect_failed(Reason.CLOSED, "any host: the transport is closed")
             if consumer is None or consumer.has_ended():
-                consumer = self._consumer = self._make_consumer()
-                consumer.start()
+                consumer = self._consumer = self._start_consumer()
         return consumer
 
-    def _make_consumer(self) -> Consumer:
+    def _start_consumer(self) -> Consumer:
         try:
-            return Consumer(
+            consumer = Consumer(
                 "replies", "replies", self._connector, [self._queue], self, 0,
                 self._options, self._telemetry,
             )
-        except OSError as error:
-            raise connect_failed(reason_of(error), "any host") from error
+            consumer.start()
+        except (OSError, RuntimeError) as error:
+            raise connect_failed(reason_of(error), "any host: no thread or file is left") from error
+        return consumer
 
     def forget(self) -> None:
         """Let go in a child process."""

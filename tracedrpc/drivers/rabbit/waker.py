@@ -30,6 +30,11 @@ class Waker:
         with contextlib.suppress(BlockingIOError):
             os.read(self._read, 4096)
 
+    def forget(self) -> None:
+        """Close this process' copies after a fork, at which another thread may have held the lock."""
+        self._lock = threading.Lock()
+        self.close()
+
     def close(self) -> None:
         """Close both ends; the waiting thread calls it when it ends."""
         with self._lock:
