@@ -122,9 +122,12 @@ def get_rpc_transport(
 def _import_now(modules: list[str]) -> None:
     """Import what remote exceptions may be rebuilt from, so that nothing is imported on receipt.
 
-    A module that is not here is no error: the same list often serves several programs.
+    A module that is not here is no error: the same list often serves several programs. Those of
+    oslo.messaging stand for our own exceptions, and need not be here.
     """
     for name in modules:
+        if name.partition(".")[0] == "oslo_messaging":
+            continue
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
