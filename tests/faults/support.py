@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SOON_S = 20.0
 """Longest wait for what must happen; a busy machine is slow."""
-GRACE_S = 0.3
+GRACE_S = 0.5
 """How late after its deadline a call may end."""
 
 

@@ -13,7 +13,7 @@ import tracedrpc
 from tests.integration.support import Endpoint, within
 from tracedrpc.testing import RecordingTelemetry
 
-GRACE_S = 0.3
+GRACE_S = 0.5
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

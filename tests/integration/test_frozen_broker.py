@@ -7,7 +7,7 @@ import pytest
 import tracedrpc
 from tests.integration.support import Endpoint, Relay, within
 
-GRACE_S = 0.35
+GRACE_S = 0.5
 
 
 @pytest.fixture
