@@ -101,9 +101,9 @@ class RabbitDriver(Driver):
             shipment = Shipment(outgoing, invocation.deadline, invocation)
             self._publisher.send(shipment, invocation.deadline, request.retry)
             return waiters.result(waiter, replies.read_for)
-        except MessageDeliveryFailure:
+        except MessageDeliveryFailure as failure:
             if invocation.deadline.is_expired():
-                raise waiters.give_up(waiter) from None
+                raise waiters.give_up(waiter) from failure
             raise
         finally:
             invocation.ended_ns = monotonic_ns()
