@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,9 +50,6 @@ class BrokerUnavailable(Exception):
 class Broker:
     """A RabbitMQ at a URL. This class does not own it: it can be used and not controlled."""
 
-    controllable: ClassVar[bool] = False
-    """Whether `kill9`, `stop`, `start`, `restart` and `rabbitmqctl` work."""
-
     def __init__(self, url: str) -> None:
         self._url = url
 
@@ -69,10 +66,6 @@ class Broker:
 
     def kill9(self) -> None:
         """Kill it as a power cut would. `start` brings it back, at the same URL with its data."""
-        raise self._not_ours()
-
-    def restart(self) -> None:
-        """Shut it down in good order and start it again, at the same URL with its data."""
         raise self._not_ours()
 
     def rabbitmqctl(self, *args: str, timeout_s: float = 30.0) -> str:  # noqa: ARG002 - for the others
@@ -108,8 +101,6 @@ class PrivateBroker(Broker):
         start_limit_s: seconds that `start` waits for the node to answer.
         schedulers: threads of the Erlang VM; 1 spares a small machine.
     """
-
-    controllable = True
 
     def __init__(self, *, start_limit_s: float = 60.0, schedulers: int = 1) -> None:
         self._server = find_server()
@@ -162,11 +153,6 @@ class PrivateBroker(Broker):
     def kill9(self) -> None:
         """Kill the node as a power cut would. `start` brings it back, with what was on disk."""
         self._end_node(grace_s=0.0)
-
-    def restart(self) -> None:
-        """Shut the node down in good order and start it again, at the same URL with its data."""
-        self._end_node(grace_s=10.0)
-        self.start()
 
     def rabbitmqctl(self, *args: str, timeout_s: float = 30.0) -> str:
         """Run one rabbitmqctl command (about 1 s) on the node and return what it printed.
@@ -244,7 +230,6 @@ class PrivateBroker(Broker):
 class DockerBroker(Broker):
     """RabbitMQ's own image in a container of ours, on a port of the loopback interface."""
 
-    controllable = True
 
     def __init__(self, *, image: str = IMAGE, start_limit_s: float = 180.0) -> None:
         if not docker_answers():
@@ -282,11 +267,6 @@ class DockerBroker(Broker):
     def kill9(self) -> None:
         """Kill the container as a power cut would. `start` brings it back, with its data."""
         _docker("kill", self._name)
-
-    def restart(self) -> None:
-        """Shut it down in good order and start it again, at the same URL with its data."""
-        _docker("stop", self._name)
-        self.start()
 
     def rabbitmqctl(self, *args: str, timeout_s: float = 30.0) -> str:
         """Run one rabbitmqctl command in the container and return what it printed."""

@@ -16,7 +16,7 @@ from tracedrpc.message import Mode
 from tracedrpc_otel.records import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Hashable
 
     from tracedrpc.driver import Incoming
     from tracedrpc.message import Invocation
@@ -58,14 +58,6 @@ class Table(Generic[Key, Value]):
             return False
         self._kept[key] = value
         return True
-
-    def get_or_make(self, key: Key, make: Callable[[Key], Value]) -> Value:
-        """Return what is kept for a key, or make it and keep it while there is room."""
-        value = self._kept.get(key)
-        if value is None:
-            value = make(key)
-            self.keep(key, value)
-        return value
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 Value = str | bool | int | float
 Attributes = dict[str, Value]
 """What a span's attributes may be here: flat, and scalar."""
-
-NO_ATTRIBUTES: Final[Mapping[str, Value]] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,7 +243,10 @@ class Consumer:
             self._beat_later(link)
 
     def _beat_later(self, link: Link) -> None:
-        self._beat = Deadline.after((link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate))
+        self._beat = Deadline.after(self._beat_s(link))
+
+    def _beat_s(self, link: Link) -> float:
+        return (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
 
     def _rest_s(self) -> float:
         return min(self._beat.left_s(), self._receiver.rest_s())
@@ -294,7 +297,6 @@ class Consumer:
             link.give_back(tag)
 
     def _idle_until_closing(self, link: Link) -> None:
-        beat_s = (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
         while not self._closing.is_set():
-            link.read(beat_s)
+            link.read(self._beat_s(link))
             link.heartbeat(self._options.heartbeat_rate)
