@@ -100,7 +100,8 @@ class MemoryDriver(Driver):
             listener.close()
         self.broker.close_replies(self._reply_queue)
         for message in self.broker.withdraw_all(self):
-            self.drop(message, "closed")
+            if message.invocation.request.mode is not Mode.CALL:  # a call's caller is told by its error
+                self.drop(message, "closed")
 
     def forget(self, listener: MemoryListener) -> None:
         """Close this listener no more at the end: it has been closed."""
