@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 ENTRY_POINTS: Final = "tracedrpc.telemetry"
 SCOPES: Final = ("call", "process")
 MOMENTS: Final = tuple(
-    name for name in vars(Telemetry) if not name.startswith("_") and name not in (*SCOPES, "telemetry_failed")
+    name
+    for name, hook in vars(Telemetry).items()
+    if callable(hook) and not name.startswith("_") and name not in (*SCOPES, "telemetry_failed")
 )
 
 _lock: Final = threading.Lock()
@@ -27,6 +29,7 @@ class Guarded(Telemetry):
     def __init__(self, inner: Telemetry) -> None:
         self.inner = inner
         self._reported: set[str] = set()
+        self.carrier_keys = inner.carrier_keys
         for name in MOMENTS:
             setattr(self, name, self._guard(name, getattr(inner, name)))
 

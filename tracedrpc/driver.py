@@ -54,6 +54,10 @@ class Incoming(ABC):
     body_bytes: int = 0
     system: str = "rabbitmq"
     """What carried it: `Driver.system`."""
+    function: Callable[..., Any] | None = None
+    """The endpoint's method, once it is found."""
+    slow_ns: int = 0
+    """From this duration on, delivery to reply, a request counts as slow; 0 for never."""
 
     @abstractmethod
     def reply(self, result: Any) -> None:

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracedrpc._deadline import Deadline
+    from tracedrpc.anatomy import Anatomy
     from tracedrpc.target import Target
-    from tracedrpc.telemetry import Scope
+    from tracedrpc.telemetry import PoolStats, Scope
 
 NO_CARRIER: Final[Mapping[str, str]] = {}
 """The trace context of a message that carries none."""
@@ -37,6 +38,7 @@ class Stage(StrEnum):
     QUEUE_OR_SERVER = "queue_or_server"
     SERVER = "server"
     HEARTBEAT_LOST = "heartbeat_lost"
+    REPLY_LOST = "reply_lost"
     DONE = "done"
 
 
@@ -56,6 +58,7 @@ class Request:
         monitor_timeout_s: seconds without a heartbeat after which a call is given up, or None.
         retry: attempts after a failed publish; None or -1 for as many as the time allows.
         at_least_once: raise `MessageUndeliverable` at once when no queue takes the message.
+        trace: record this call whatever the sampler says.
     """
 
     target: Target
@@ -69,6 +72,7 @@ class Request:
     monitor_timeout_s: float | None = None
     retry: int | None = None
     at_least_once: bool = False
+    trace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,29 @@ class ServerTimes:
         wait_us: delivery to handler: the wait for a worker, and decoding.
         handler_us: inside the endpoint's method.
         total_us: delivery to reply handed over.
+        server: the server's name (`Target.server`), "" when it does not say.
     """
 
     sent_ns: int
     wait_us: int
     handler_us: int
     total_us: int
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What the broker says of a message that it took out of another queue.
+
+    Attributes:
+        reason: "expired", "rejected", "maxlen" or "delivery_limit".
+        queue: where it was taken from last.
+        count: how often that happened there.
+    """
+
+    reason: str
+    queue: str
+    count: int
 
 
 class Invocation:
@@ -93,15 +114,19 @@ class Invocation:
 
     Stamps are `time.monotonic_ns()`, 0 while a step has not been reached. The caller's thread
     writes most of them; the reply thread writes `replied_ns`, heartbeats and `server_times`, the
-    thread that reads the broker's confirm writes `confirmed_ns`. Each is written by one thread.
+    thread that reads the broker's word writes `confirmed_ns` and `returned_ns`, and the one that
+    publishes again what came back `published_ns`. Each is written by one thread at a time.
     """
 
     __slots__ = (
+        "_anatomy",
         "acquire_ns",
         "acquired_ns",
+        "address",
         "attempts",
         "body_bytes",
         "confirmed_ns",
+        "connect_ns",
         "deadline",
         "ended_ns",
         "exchange",
@@ -109,13 +134,19 @@ class Invocation:
         "heartbeat_ns",
         "heartbeats",
         "peer",
+        "pool",
         "published_ns",
+        "queue_consumers",
+        "queue_messages",
         "replied_ns",
         "reply_queue",
         "request",
+        "returned_ns",
         "routing_key",
         "scope",
+        "server",
         "server_times",
+        "slow_ns",
         "stage",
         "started_ns",
         "started_wall_ns",
@@ -123,10 +154,13 @@ class Invocation:
         "woken_ns",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one line and one sentence for each slot
         self, request: Request, deadline: Deadline, scope: Scope | None = None, system: str = "rabbitmq",
+        slow_s: float = 0.0,
     ) -> None:
         self.request = request
+        self.slow_ns = int(slow_s * 1e9)
+        """From this duration on a call counts as slow; 0 for never."""
         self.system = system
         """What carries it, as the conventions for messaging name it: `Driver.system`."""
         self.deadline = deadline
@@ -137,8 +171,15 @@ class Invocation:
         self.acquire_ns = 0
         """A connection was first asked for: for the reply queue, then one to send on."""
         self.acquired_ns = 0
+        """A connection to send on was held for the first time."""
+        self.connect_ns = 0
+        """A duration: how much of the time before `acquired_ns` went into making connections."""
+        self.pool: PoolStats | None = None
+        """The pool when a connection was asked for and none was idle."""
         self.published_ns = 0
-        """The message's last byte was handed to the socket."""
+        """The message's last byte was handed to the socket; of the last attempt."""
+        self.returned_ns = 0
+        """The broker sent it back for the first time, because it had no queue for it."""
         self.confirmed_ns = 0
         """The broker's confirm was read; for a call perhaps after its reply, or never."""
         self.replied_ns = 0
@@ -150,7 +191,9 @@ class Invocation:
         """Publishes, the first one included."""
         self.stage = Stage.POOL_ACQUIRE
         self.peer = ""
-        """host:port of the broker node published to."""
+        """host:port of the broker node published to, as configured."""
+        self.address = ""
+        """The network address of that node."""
         self.exchange = ""
         self.routing_key = ""
         self.reply_queue = ""
@@ -161,6 +204,16 @@ class Invocation:
         self.heartbeat_gap_ns = 0
         """The largest gap between two heartbeats."""
         self.server_times: ServerTimes | None = None
+        self.server = ""
+        """The name of the server that works or worked on it, as it says itself."""
+        self.queue_messages: int | None = None
+        """Messages that waited in the request's queue when the broker was asked, after a time-out."""
+        self.queue_consumers: int | None = None
+        self._anatomy: Anatomy | None = None
+
+    def is_slow(self) -> bool:
+        """Tell whether it took, by its end or until now, as long as what counts as slow."""
+        return 0 < self.slow_ns <= (self.ended_ns or monotonic_ns()) - self.started_ns
 
     def wall_ns(self, stamp_ns: int) -> int:
         """Return a monotonic stamp of this call as ns since 1970."""
@@ -185,6 +238,9 @@ class Received:
         carrier: trace context as found in the headers or else in the context:
             "traceparent" and perhaps "tracestate", unchecked strings.
         sent_ns: the sender's wall clock when it sent, ns since 1970; 0 when not told.
+        timeout_s: how long the sender waits from then on; None when it does not say.
+        dead_letter: set when the broker took it out of another queue.
+        delivery_count: how often it was delivered before, as quorum queues say; 0 otherwise.
         mode: call when a reply is expected, fanout when it came from a fanout exchange.
     """
 
@@ -200,12 +256,18 @@ class Received:
     carrier: Mapping[str, str] = field(default_factory=dict)
     sent_ns: int = 0
     mode: Mode = Mode.CALL
+    timeout_s: float | None = None
+    dead_letter: DeadLetter | None = None
+    delivery_count: int = 0
 
 
 class ServerTimeline:
     """Stamps of one request inside a server, `time.monotonic_ns()`, 0 while not reached."""
 
-    __slots__ = ("delivered_ns", "delivered_wall_ns", "handled_ns", "handler_ns", "replied_ns", "started_ns")
+    __slots__ = (
+        "delivered_ns", "delivered_wall_ns", "handed_ns", "handled_ns", "handler_ns", "replied_ns",
+        "started_ns",
+    )
 
     def __init__(self, delivered_ns: int = 0) -> None:
         now_ns = monotonic_ns()
@@ -220,6 +282,8 @@ class ServerTimeline:
         """The endpoint's method was left."""
         self.replied_ns = 0
         """The instant stamped into the reply."""
+        self.handed_ns = 0
+        """The reply's last byte was handed to the socket; stays 0 when somebody else does that later."""
 
     def wall_ns(self, stamp_ns: int) -> int:
         """Return a monotonic stamp of this request as ns since 1970."""

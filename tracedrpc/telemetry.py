@@ -12,14 +12,15 @@ on from here: names, ids, sizes, times, outcomes and exception types only.
 from __future__ import annotations
 
 import hashlib
-import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from tracedrpc import _log
+from tracedrpc import _fields, _log
 from tracedrpc import semconv as names
 from tracedrpc._log import DEBUG, ERROR, INFO, WARNING, line
+from tracedrpc.exceptions import MessagingTimeout
 from tracedrpc.message import NO_CARRIER
+from tracedrpc.story import where_died, where_spent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,18 +36,28 @@ class ConnectionInfo:
 
     Attributes:
         id: counts from 1 in each process.
-        peer: "host:port" of the broker node.
+        peer: "host:port" of the broker node, as configured.
         purpose: "send", "replies" or "listen".
+        address: its network address, "" before it is known.
+        ready_ns: when it could be used, `time.monotonic_ns()`; 0 before.
+        connect_ns: how long that took.
     """
 
     id: int
     peer: str
     purpose: str
+    address: str = ""
+    ready_ns: int = 0
+    connect_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """A pool at one instant: counts of connections, of waiting threads, and since its creation."""
+    """A pool at one instant: counts of connections, of waiting threads, and since its creation.
+
+    Attributes:
+        used_ns: how long all its connections together have been in somebody's hands.
+    """
 
     idle: int
     in_use: int
@@ -54,6 +65,9 @@ class PoolStats:
     max_size: int
     created: int
     closed: int
+    min_size: int = 0
+    acquired: int = 0
+    used_ns: int = 0
 
 
 class Pool(Protocol):
@@ -90,6 +104,9 @@ SILENCE: Final = Scope()
 class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     """Scopes are silent and moments write one log line; `tracedrpc_otel` adds spans and metrics."""
 
+    carrier_keys: frozenset[str] = frozenset({"traceparent", "tracestate"})
+    """The headers of a request that carry trace context; a listener for another format has its own."""
+
     # ---- scopes -------------------------------------------------------------------------------
 
     def call(self, invocation: Invocation) -> Scope:
@@ -103,29 +120,44 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     # ---- calls, on the client -----------------------------------------------------------------
 
     def call_finished(self, invocation: Invocation, error: BaseException | None) -> None:
-        """A call or cast has ended; its caller's thread, inside the scope. The canonical line."""
-        if _log.is_enabled(DEBUG):
-            fields = _invocation(invocation) | {names.ELAPSED_MS: invocation.elapsed_s() * 1e3}
-            line(DEBUG, "call_finished", fields | _error(error))
+        """A call or cast has ended; its caller's thread, inside the scope. The canonical line.
+
+        A warning with the sentence that says why when it was slow, else for debugging; one that
+        timed out has had its warning.
+        """
+        is_slow = invocation.is_slow() and not isinstance(error, MessagingTimeout)
+        level = WARNING if is_slow else DEBUG
+        if _log.is_enabled(level):
+            fields = _fields.of_invocation(invocation) | _fields.of_phases(invocation)
+            fields |= _fields.of_error(error) | {names.SERVER_NAME: invocation.server or None}
+            if is_slow:
+                fields[names.WHY] = where_spent(invocation)
+            line(level, "call_finished", fields)
 
     def call_timed_out(self, invocation: Invocation) -> None:
         """A call got no reply in time; `invocation.stage` says how far it had come."""
-        line(WARNING, "call_timed_out", _invocation(invocation) | {
-            names.ELAPSED_MS: invocation.elapsed_s() * 1e3,
-            names.TIMEOUT_PHASE: invocation.stage.value,
-            names.REPLY_QUEUE: invocation.reply_queue or None,
-        })
+        if _log.is_enabled(WARNING):
+            fields = _fields.of_invocation(invocation) | _fields.of_phases(invocation)
+            line(WARNING, "call_timed_out", fields | {
+                names.TIMEOUT_PHASE: invocation.stage.value,
+                names.WHY: where_died(invocation),
+                names.REPLY_QUEUE: invocation.reply_queue or None,
+                names.SERVER_NAME: invocation.server or None,
+                names.QUEUE_MESSAGES: invocation.queue_messages,
+                names.QUEUE_CONSUMERS: invocation.queue_consumers,
+            })
 
     def heartbeat_received(self, invocation: Invocation) -> None:
         """The server says that it works on this call; reply thread."""
         if _log.is_enabled(DEBUG):
-            line(DEBUG, "heartbeat_received", _invocation(invocation) | {
+            line(DEBUG, "heartbeat_received", _fields.of_invocation(invocation) | {
                 names.HEARTBEAT_COUNT: invocation.heartbeats,
             })
 
     def reply_discarded(self, msg_id: str, reason: str) -> None:
-        """A reply that nobody waits for: "late" or "duplicate"; reply thread."""
-        line(INFO, "reply_discarded", {names.MSG_ID: msg_id, names.REASON: reason})
+        """A reply that nobody waits for: "late", "duplicate" or "unknown"; reply thread."""
+        level = WARNING if reason == "late" else INFO
+        line(level, "reply_discarded", {names.MSG_ID: msg_id, names.REASON: reason})
 
     # ---- messages, both sides -----------------------------------------------------------------
 
@@ -133,19 +165,19 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
         self, invocation: Invocation | None, destination: str, reason: str, delay_s: float,
     ) -> None:
         """A publish failed and will be tried again; `invocation` is None for replies."""
-        line(INFO, "publish_retried", _invocation(invocation) | {
+        line(INFO, "publish_retried", _fields.of_invocation(invocation) | {
             names.DESTINATION: destination, names.REASON: reason, names.DELAY_MS: delay_s * 1e3,
         })
 
     def message_returned(self, invocation: Invocation | None, destination: str) -> None:
         """The broker has no queue for a message; it is tried again while somebody wants it."""
-        line(INFO, "message_returned", _invocation(invocation) | {names.DESTINATION: destination})
+        line(INFO, "message_returned", _fields.of_invocation(invocation) | {names.DESTINATION: destination})
 
     def message_dropped(
         self, invocation: Invocation | None, destination: str, reason: str,
     ) -> None:
         """A message of ours was given up: "unroutable", "expired", "overflow" or "closed"."""
-        line(WARNING, "message_dropped", _invocation(invocation) | {
+        line(WARNING, "message_dropped", _fields.of_invocation(invocation) | {
             names.DESTINATION: destination, names.REASON: reason,
         })
 
@@ -166,28 +198,41 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     def request_finished(self, incoming: Incoming) -> None:
         """A request was handled and its reply, if any, handed over; worker thread."""
         if _log.is_enabled(DEBUG):
-            line(DEBUG, "request_finished", _incoming(incoming))
+            line(DEBUG, "request_finished", _fields.of_incoming(incoming))
 
     def request_failed(self, incoming: Incoming, error: BaseException, *, expected: bool) -> None:
         """A request's method raised, or there is no such method; worker thread."""
         level = DEBUG if expected else ERROR
         if _log.is_enabled(level):
-            line(level, "request_failed", _incoming(incoming) | _error(error) | {
-                names.STACK: None if expected else _frames(error),
+            line(level, "request_failed", _fields.of_incoming(incoming) | _fields.of_error(error) | {
+                names.EXPECTED: expected or None,
+                names.STACK: None if expected else _fields.frames(error),
             })
+
+    def request_redelivered(self, incoming: Incoming) -> None:
+        """A request had been delivered before, to a server that did not acknowledge it; worker thread."""
+        line(INFO, "request_redelivered", _fields.of_incoming(incoming) | {
+            names.DELIVERY_COUNT: incoming.received.delivery_count or None,
+        })
+
+    def deadline_exceeded(self, incoming: Incoming, overrun_ns: int) -> None:
+        """A request was answered when its caller had given up, `overrun_ns` before; worker thread."""
+        line(WARNING, "deadline_exceeded", _fields.of_incoming(incoming) | {
+            names.OVERRUN_MS: overrun_ns / 1e6,
+        })
 
     def heartbeat_sent(self, incoming: Incoming) -> None:
         """A caller was told that its request is being worked on; scheduler thread."""
         if _log.is_enabled(DEBUG):
-            line(DEBUG, "heartbeat_sent", _incoming(incoming))
+            line(DEBUG, "heartbeat_sent", _fields.of_incoming(incoming))
 
     def server_started(self, target: Target, workers: int) -> None:
         """A server's queues are consumed from."""
-        line(INFO, "server_started", _target(target) | {names.WORKERS: workers})
+        line(INFO, "server_started", _fields.of_target(target) | {names.WORKERS: workers})
 
     def server_stopped(self, target: Target) -> None:
         """A server has ended and closed its connection."""
-        line(INFO, "server_stopped", _target(target))
+        line(INFO, "server_stopped", _fields.of_target(target))
 
     # ---- connections and pools ----------------------------------------------------------------
 
@@ -196,57 +241,68 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
 
     def pool_closed(self, pool: Pool) -> None:
         """A pool is closed; forget it."""
-        line(DEBUG, "pool_closed", {})
+        line(DEBUG, "pool_closed", {names.POOL_NAME: pool.name})
 
-    def connection_created(self, connection: ConnectionInfo, duration_ns: int) -> None:
-        """A connection was made: TCP, TLS, AMQP handshake and channel in `duration_ns`."""
-        line(INFO, "connection_created", _connection(connection) | {names.DURATION_MS: duration_ns / 1e6})
+    def connection_created(self, connection: ConnectionInfo) -> None:
+        """A connection is about to be made; `connection_ready` or `connect_failed` follows."""
+        line(DEBUG, "connection_created", _fields.of_connection(connection))
 
-    def connect_failed(self, peer: str, purpose: str, reason: str, duration_ns: int) -> None:
-        """A connection could not be made; `reason` is one of `errors.Reason`."""
-        line(WARNING, "connect_failed", {
-            names.SERVER_ADDRESS: peer, names.PURPOSE: purpose, names.REASON: reason,
-            names.DURATION_MS: duration_ns / 1e6,
+    def connection_ready(self, connection: ConnectionInfo) -> None:
+        """A connection was made: TCP, TLS, AMQP handshake and channel in `connection.connect_ns`."""
+        line(INFO, "connection_ready", _fields.of_connection(connection) | {
+            names.PEER_ADDRESS: connection.address or None,
+            names.DURATION_MS: connection.connect_ns / 1e6,
         })
+
+    def connect_failed(self, connection: ConnectionInfo, reason: str, duration_ns: int) -> None:
+        """A connection could not be made; `reason` is one of `errors.Reason`."""
+        line(WARNING, "connect_failed", _fields.of_connection(connection) | {
+            names.REASON: reason, names.DURATION_MS: duration_ns / 1e6,
+        })
+
+    def acquire_started(self, pool: Pool) -> None:
+        """A thread asks for a connection; `connection_acquired` or `acquire_failed` follows."""
 
     def connection_acquired(self, pool: Pool, result: str, waited_ns: int) -> None:
         """A thread got a connection: "hit" (was idle), "created" or "waited"."""
 
     def acquire_failed(self, pool: Pool, reason: str, waited_ns: int) -> None:
-        """A thread got no connection: "timeout" or "closed"."""
-        stats = pool.stats()
-        line(WARNING, "acquire_failed", {
-            names.REASON: reason, names.DURATION_MS: waited_ns / 1e6,
-            names.POOL_IN_USE: stats.in_use, names.POOL_IDLE: stats.idle,
-        })
+        """A thread got no connection: "timeout", "closed" or "connect_failed"."""
+        if reason != "connect_failed":  # that has been told
+            line(WARNING, "acquire_failed", {
+                names.POOL_NAME: pool.name, names.REASON: reason, names.DURATION_MS: waited_ns / 1e6,
+                **_fields.of_pool(pool.stats()),
+            })
 
     def connection_expired(self, connection: ConnectionInfo, idle_s: float) -> None:
         """An idle connection was closed because nobody had used it for `idle_s` seconds."""
-        line(INFO, "connection_expired", _connection(connection) | {names.DURATION_MS: idle_s * 1e3})
+        line(INFO, "connection_expired", _fields.of_connection(connection) | {
+            names.DURATION_MS: idle_s * 1e3,
+        })
 
     def connection_lost(self, connection: ConnectionInfo, reason: str) -> None:
         """A connection broke; `reason` is one of `errors.Reason`."""
-        line(WARNING, "connection_lost", _connection(connection) | {names.REASON: reason})
+        line(WARNING, "connection_lost", _fields.of_connection(connection) | {names.REASON: reason})
 
     def connection_closed(self, connection: ConnectionInfo, reason: str) -> None:
         """A connection is gone: "idle", "stale", "error" or "pool_closed"."""
-        line(DEBUG, "connection_closed", _connection(connection) | {names.REASON: reason})
+        line(DEBUG, "connection_closed", _fields.of_connection(connection) | {names.REASON: reason})
 
     def connection_blocked(self, connection: ConnectionInfo) -> None:
         """The broker takes no messages on this connection: an alarm for memory or disk."""
-        line(WARNING, "connection_blocked", _connection(connection))
+        line(WARNING, "connection_blocked", _fields.of_connection(connection))
 
     def connection_unblocked(self, connection: ConnectionInfo) -> None:
         """The broker takes messages again."""
-        line(INFO, "connection_unblocked", _connection(connection))
+        line(INFO, "connection_unblocked", _fields.of_connection(connection))
 
     def consumer_started(self, connection: ConnectionInfo, queue: str) -> None:
         """A queue is consumed from."""
-        line(DEBUG, "consumer_started", _connection(connection) | {names.QUEUE: queue})
+        line(DEBUG, "consumer_started", _fields.of_connection(connection) | {names.QUEUE: queue})
 
     def consumer_cancelled(self, connection: ConnectionInfo, queue: str) -> None:
         """The broker ended a consumer, because its queue is gone; it will be declared again."""
-        line(WARNING, "consumer_cancelled", _connection(connection) | {names.QUEUE: queue})
+        line(WARNING, "consumer_cancelled", _fields.of_connection(connection) | {names.QUEUE: queue})
 
     def queue_adopted(self, name: str, difference: str) -> None:
         """A queue or exchange exists with other properties than we would declare; used as it is."""
@@ -256,63 +312,12 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
 
     def background_failed(self, where: str, error: BaseException) -> None:
         """One of our own threads caught what it should not have met; it goes on."""
-        line(ERROR, "background_failed", {names.WHERE: where, names.STACK: _frames(error)} | _error(error))
+        line(ERROR, "background_failed", {
+            names.WHERE: where, names.STACK: _fields.frames(error), **_fields.of_error(error),
+        })
 
     def telemetry_failed(self, where: str, error: BaseException) -> None:
         """A telemetry hook raised; said once for each hook, the call is not disturbed."""
-        line(ERROR, "telemetry_failed", {names.WHERE: where, names.STACK: _frames(error)} | _error(error))
-
-
-# ---- fields -----------------------------------------------------------------------------------
-
-
-def _invocation(invocation: Invocation | None) -> dict[str, Any]:
-    if invocation is None:
-        return {}
-    request = invocation.request
-    target = request.target
-    ids = invocation.scope.ids if invocation.scope else NO_CARRIER
-    return {
-        names.RPC_METHOD: names.rpc_method(target.topic, target.namespace, request.method),
-        names.MODE: request.mode.value,
-        names.MSG_ID: request.msg_id,
-        names.TARGET_SERVER: target.server,
-        **ids,
-    }
-
-
-def _incoming(incoming: Incoming) -> dict[str, Any]:
-    received, timeline = incoming.received, incoming.timeline
-    ids = incoming.scope.ids if incoming.scope else NO_CARRIER
-    handled_ns = timeline.handled_ns - timeline.handler_ns
-    return {
-        names.RPC_METHOD: names.rpc_method(incoming.topic, received.namespace, received.method),
-        names.MODE: received.mode.value,
-        names.MSG_ID: received.msg_id,
-        names.QUEUE: incoming.queue,
-        names.DURATION_MS: handled_ns / 1e6 if timeline.handled_ns else None,
-        names.REDELIVERED: True if incoming.redelivered else None,
-        **ids,
-    }
-
-
-def _target(target: Target) -> dict[str, Any]:
-    return {names.QUEUE: target.topic, names.TARGET_SERVER: target.server}
-
-
-def _connection(connection: ConnectionInfo) -> dict[str, Any]:
-    return {
-        names.CONNECTION_ID: connection.id,
-        names.SERVER_ADDRESS: connection.peer,
-        names.PURPOSE: connection.purpose,
-    }
-
-
-def _error(error: BaseException | None) -> dict[str, Any]:
-    return {} if error is None else {names.ERROR_TYPE: type(error).__qualname__}
-
-
-def _frames(error: BaseException, most: int = 6) -> str:
-    """Return where an exception came from, innermost last, without its text or source lines."""
-    frames = traceback.extract_tb(error.__traceback__)[-most:]
-    return " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}:{frame.name}" for frame in frames)
+        line(ERROR, "telemetry_failed", {
+            names.WHERE: where, names.STACK: _fields.frames(error), **_fields.of_error(error),
+        })

@@ -28,9 +28,6 @@ NAME_LIMIT: Final = 128
 
 REPLY_TEMPLATE: Final = "reply_{id}"
 EXCEPTION_EVENT: Final = "exception"
-EXCEPTION_TYPE: Final = "exception.type"
-EXCEPTION_STACK: Final = "exception.stacktrace"
-POOL_RESULT: Final = "tracedrpc.pool.result"
 
 REMOTE_ERROR: Final = "REMOTE_ERROR"
 TIMEOUT: Final = "TIMEOUT"

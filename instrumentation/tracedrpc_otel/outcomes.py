@@ -15,8 +15,6 @@ from tracedrpc.exceptions import (
 )
 from tracedrpc_otel.attributes import (
     EXCEPTION_EVENT,
-    EXCEPTION_STACK,
-    EXCEPTION_TYPE,
     NAME_LIMIT,
     REMOTE_ERROR,
     TIMEOUT,
@@ -85,10 +83,10 @@ def client_error(invocation: Invocation, error: BaseException, ended_ns: int) ->
 
 def exception_event(error: BaseException, at_ns: int) -> EventRecord:
     """Return the event that records a server's exception: its type and where, not its text."""
-    attributes: Attributes = {EXCEPTION_TYPE: error_type(error)}
+    attributes: Attributes = {names.EXCEPTION_TYPE: error_type(error)}
     stack = frames(error.__traceback__)
     if stack:
-        attributes[EXCEPTION_STACK] = stack
+        attributes[names.EXCEPTION_STACK] = stack
     return EventRecord(EXCEPTION_EVENT, at_ns, attributes)
 
 

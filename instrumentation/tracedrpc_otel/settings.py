@@ -1,10 +1,14 @@
-"""What the environment says about tracing."""
+"""The switches: what the environment says about telemetry. Read once, when a listener is made."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Detail(StrEnum):
@@ -16,15 +20,105 @@ class Detail(StrEnum):
     FULL = "full"
 
 
-VARIABLE: Final = "TRACEDRPC_TRACING"
+class Events(StrEnum):
+    """Where events go: onto spans, into OpenTelemetry's logs, or both."""
+
+    SPAN = "span"
+    LOGS = "logs"
+    DUP = "dup"
+
+
+class ReplyWait(StrEnum):
+    """How the wait for a reply is drawn: its last leg, as one long span, or not at all."""
+
+    LEG = "leg"
+    FULL = "full"
+    OFF = "off"
+
+
+class Relation(StrEnum):
+    """How the span of a cast's receiver belongs to its sender's: as its child, or by a link."""
+
+    PARENT = "parent"
+    LINK = "link"
+
+
+PREFIX: Final = "TRACEDRPC_"
+VARIABLE: Final = PREFIX + "TRACING"
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The switches of one listener; each has its variable, `TRACEDRPC_<NAME>`.
+
+    Attributes:
+        tracing: how many spans a call has.
+        phase_min_ms: a phase that took as long has its span even at detail `standard`.
+        events: where events go.
+        semconv: "oslo" adds the attribute names that oslo.messaging's own tracing and the
+            instrumentation on PyPI use; "" adds none.
+        metrics: whether metrics are recorded.
+        reply_wait: how the wait for a reply is drawn.
+        cast_trace_mode: how a cast's receiver belongs to its sender.
+        fanout_trace_mode: how a fanout's receivers belong to their sender.
+        capture: what else may be told, field by field: "args.<name>", "context.<key>", "result",
+            "exception.message", "remote.traceback".
+        baggage: keys of OpenTelemetry's baggage that may travel.
+    """
+
+    tracing: Detail = Detail.STANDARD
+    phase_min_ms: float = 10.0
+    events: Events = Events.SPAN
+    semconv: str = ""
+    metrics: bool = True
+    reply_wait: ReplyWait = ReplyWait.LEG
+    cast_trace_mode: Relation = Relation.PARENT
+    fanout_trace_mode: Relation = Relation.PARENT
+    capture: frozenset[str] = frozenset()
+    baggage: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Return what `TRACEDRPC_*` says; an unknown word means the default: tracing must not break."""
+        source = os.environ if environ is None else environ
+        said = {name: source.get(f"{PREFIX}{name.upper()}", "").strip() for name in cls.__slots__}
+        return cls(
+            tracing=_choice(Detail, said["tracing"], Detail.STANDARD),
+            phase_min_ms=_number(said["phase_min_ms"], 10.0),
+            events=_choice(Events, said["events"], Events.SPAN),
+            semconv=said["semconv"].lower(),
+            metrics=said["metrics"].lower() not in {"off", "false", "0", "no"},
+            reply_wait=_choice(ReplyWait, said["reply_wait"], ReplyWait.LEG),
+            cast_trace_mode=_choice(Relation, said["cast_trace_mode"], Relation.PARENT),
+            fanout_trace_mode=_choice(Relation, said["fanout_trace_mode"], Relation.PARENT),
+            capture=_words(said["capture"]),
+            baggage=_words(said["baggage"]),
+        )
+
+
+def _choice(kind: type[Choice], word: str, default: Choice) -> Choice:
+    try:
+        return kind(word.lower()) if word else default
+    except ValueError:
+        return default
+
+
+def _number(word: str, default: float) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        return default
+    return value if value >= 0 else default
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in text.split(",") if word.strip())
 
 
 def detail() -> Detail:
-    """Return the detail asked for; an unknown word is the default, because tracing must not break."""
-    try:
-        return Detail(os.environ.get(VARIABLE, "").strip().lower() or Detail.STANDARD)
-    except ValueError:
-        return Detail.STANDARD
+    """Return the detail asked for."""
+    return Settings.from_environment().tracing
 
 
 def is_disabled() -> bool:

@@ -10,7 +10,7 @@ from opentelemetry import trace
 from tracedrpc import semconv as names
 from tracedrpc._safe import safe
 from tracedrpc.telemetry import SILENCE, Scope, Telemetry
-from tracedrpc_otel.attributes import POOL_RESULT, ClientStarts, ServerStarts
+from tracedrpc_otel.attributes import ClientStarts, ServerStarts
 from tracedrpc_otel.client_spans import CallScope
 from tracedrpc_otel.metrics import Counters
 from tracedrpc_otel.propagation import chosen, parent_context
@@ -115,11 +115,11 @@ class OTelTelemetry(Telemetry):
 
     # ---- moments of connections ---------------------------------------------------------------
 
-    def connection_created(self, connection: ConnectionInfo, duration_ns: int) -> None:
-        """A connection was made: TCP, TLS, AMQP handshake and channel in `duration_ns`."""
-        super().connection_created(connection, duration_ns)
-        self._tell(None, "connection_created", _connection(connection) | {
-            names.DURATION_MS: duration_ns / 1e6,
+    def connection_ready(self, connection: ConnectionInfo) -> None:
+        """A connection was made: TCP, TLS, AMQP handshake and channel in `connection.connect_ns`."""
+        super().connection_ready(connection)
+        self._tell(None, "connection_ready", _connection(connection) | {
+            names.DURATION_MS: connection.connect_ns / 1e6,
         })
 
     def connection_acquired(self, pool: Pool, result: str, waited_ns: int) -> None:
@@ -129,7 +129,7 @@ class OTelTelemetry(Telemetry):
             return
         stats = pool.stats()
         self._tell(None, "connection_acquired", {
-            POOL_RESULT: safe(result),
+            names.POOL_RESULT: safe(result),
             names.DURATION_MS: waited_ns / 1e6,
             names.POOL_IN_USE: stats.in_use,
             names.POOL_IDLE: stats.idle,

@@ -14,7 +14,6 @@ from tracedrpc.drivers.rabbit import frames
 from tracedrpc.drivers.rabbit.errors import BROKEN, Reason, reason_of
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.topology import Exchange, Queue, for_broker
-from tracedrpc.telemetry import ConnectionInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from tracedrpc.drivers.rabbit.edge import EdgeConnection, Intake
     from tracedrpc.drivers.rabbit.link import Delivery
     from tracedrpc.drivers.rabbit.waker import Waker
-    from tracedrpc.telemetry import Telemetry
+    from tracedrpc.telemetry import ConnectionInfo, Telemetry
 
 next_id: Final = itertools.count(1).__next__
 """Numbers the connections of this process."""
@@ -34,10 +33,10 @@ class Connection:
     """The `Link` to a real broker, over py-amqp."""
 
     def __init__(
-        self, amqp_connection: EdgeConnection, intake: Intake, peer: str, purpose: str, telemetry: Telemetry,
+        self, amqp_connection: EdgeConnection, intake: Intake, info: ConnectionInfo, telemetry: Telemetry,
         settled: Callable[[Shipment, Outcome], None],
     ) -> None:
-        self.info = ConnectionInfo(next_id(), peer, purpose)
+        self.info = info
         self.unsettled: dict[int, Shipment] = {}
         self.used_s = monotonic()
         self.declared: set[Exchange] = set()

@@ -8,16 +8,18 @@ import socket
 import ssl
 import sys
 import threading
+from dataclasses import replace
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 import kombu
 
-from tracedrpc.drivers.rabbit.connection import Connection
+from tracedrpc.drivers.rabbit.connection import Connection, next_id
 from tracedrpc.drivers.rabbit.edge import EdgeTransport, Intake
 from tracedrpc.drivers.rabbit.errors import BROKEN, ConnectFailed, Reason, connect_failed, reason_of
 from tracedrpc.drivers.rabbit.resolver import resolve
 from tracedrpc.drivers.rabbit.virtual import VirtualLink
+from tracedrpc.telemetry import ConnectionInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,25 +100,31 @@ class Connector:
         return (host and host.port) or (5671 if self._options.ssl else 5672)
 
     def _open(self, host: TransportHost | None, purpose: str, deadline: Deadline) -> Connection:
-        peer, began_ns = self._peer(host), monotonic_ns()
+        info, began_ns = ConnectionInfo(next_id(), self._peer(host), purpose), monotonic_ns()
+        self._telemetry.connection_created(info)
         intake = Intake()
         limit = deadline.sooner(self._options.connect_timeout)
         try:
-            address = resolve(self._address(host), self._port(host), limit)
-            amqp = self._dial(host, address, purpose, intake, limit).transport.establish_connection()
-            connection = self._set_up(amqp, intake, peer, purpose)
+            info = replace(info, address=resolve(self._address(host), self._port(host), limit))
+            amqp = self._dial(host, info.address, purpose, intake, limit).transport.establish_connection()
+            connection = self._set_up(amqp, intake, info)
         except (*BROKEN, ValueError) as error:
             reason = reason_of(error, connecting=True)
-            self._telemetry.connect_failed(peer, purpose, reason.value, monotonic_ns() - began_ns)
-            raise connect_failed(reason, peer) from error
-        self._telemetry.connection_created(connection.info, monotonic_ns() - began_ns)
+            self._telemetry.connect_failed(info, reason.value, monotonic_ns() - began_ns)
+            raise connect_failed(reason, info.peer) from error
+        self._announce(connection, began_ns)
         return connection
 
-    def _set_up(self, amqp: EdgeConnection, intake: Intake, peer: str, purpose: str) -> Connection:
+    def _announce(self, link: Link, began_ns: int) -> None:
+        now_ns = monotonic_ns()
+        link.info = replace(link.info, ready_ns=now_ns, connect_ns=now_ns - began_ns)
+        self._telemetry.connection_ready(link.info)
+
+    def _set_up(self, amqp: EdgeConnection, intake: Intake, info: ConnectionInfo) -> Connection:
         """Open the channel on a connection whose handshake is over."""
         try:
-            connection = Connection(amqp, intake, peer, purpose, self._telemetry, self._settled)
-            if purpose == "send":
+            connection = Connection(amqp, intake, info, self._telemetry, self._settled)
+            if info.purpose == "send":
                 connection.confirm_publishes()
         except BaseException:
             amqp.collect()
@@ -128,12 +136,14 @@ class Connector:
         """Open a connection of another transport of kombu, e.g. memory."""
         began_ns = monotonic_ns()
         host = self._host()
+        info = ConnectionInfo(next_id(), f"{self._virtual}:{self._virtual_host}", purpose)
+        self._telemetry.connection_created(info)
         connection = kombu.Connection(
             hostname=host and host.hostname, port=host and host.port, userid=host and host.username,
             password=host and host.password, virtual_host=self._virtual_host, transport=self._virtual,
         )
-        link = VirtualLink(connection, f"{self._virtual}:{self._virtual_host}", purpose, self._settled)
-        self._telemetry.connection_created(link.info, monotonic_ns() - began_ns)
+        link = VirtualLink(connection, info, self._settled)
+        self._announce(link, began_ns)
         return link
 
     def _dial(

@@ -10,9 +10,7 @@ import contextlib
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from tracedrpc.drivers.rabbit.connection import next_id
 from tracedrpc.drivers.rabbit.outgoing import Outcome
-from tracedrpc.telemetry import ConnectionInfo
 from tracedrpc.wire.body import COMPRESSION, Properties
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from tracedrpc.drivers.rabbit.outgoing import Shipment
     from tracedrpc.drivers.rabbit.topology import Exchange, Queue
     from tracedrpc.drivers.rabbit.waker import Waker
+    from tracedrpc.telemetry import ConnectionInfo
 
 POLL_S: Final = 0.02
 """These transports cannot be woken from another thread, so they are asked this often."""
@@ -58,9 +57,9 @@ class VirtualLink:
     failure: Reason | None = None
 
     def __init__(
-        self, connection: Any, peer: str, purpose: str, settled: Callable[[Shipment, Outcome], None],
+        self, connection: Any, info: ConnectionInfo, settled: Callable[[Shipment, Outcome], None],
     ) -> None:
-        self.info = ConnectionInfo(next_id(), peer, purpose)
+        self.info = info
         self.used_s = monotonic()
         self.unsettled: dict[int, Shipment] = {}
         self._connection = connection

@@ -1,0 +1,200 @@
+"""Where the time of a call went: phases that follow one another and add up to the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+
+from tracedrpc.clocks import CLOCKS, Clocks, Quality
+from tracedrpc.message import Mode, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracedrpc.message import Invocation, ServerTimes
+
+
+class Phase(StrEnum):
+    """The phases of a call, in the order of its way. Not every call has all of them."""
+
+    PREPARE = "prepare"
+    """Serializing and encoding, in the caller."""
+    CONNECT = "connect"
+    """Making connections that were missing, and declaring the reply queue."""
+    ACQUIRE = "acquire"
+    """Waiting for a connection of the pool."""
+    PUBLISH = "publish"
+    """Handing the message over, with pauses between attempts."""
+    UNROUTABLE = "unroutable"
+    """The broker had no queue for it: no server was listening."""
+    CONFIRM = "confirm"
+    """Waiting for the broker's word that it has the message; casts, and calls that ended there."""
+    QUEUE = "queue"
+    """The request on the network and in its queue."""
+    DISPATCH = "dispatch"
+    """Delivered, waiting for a worker, decoded."""
+    HANDLER = "handler"
+    """In the endpoint's method."""
+    REPLY = "reply"
+    """The result serialized and encoded."""
+    RETURN = "return"
+    """The reply published, on the network and in the reply queue."""
+    REMOTE = "remote"
+    """Queue, server and return together, where nobody says how they divide."""
+    WAKEUP = "wakeup"
+    """The reply was read; the caller's thread had to be woken."""
+    FINISH = "finish"
+    """Decoding and deserializing the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anatomy:
+    """The phases of one call, in ns.
+
+    Attributes:
+        phases: in the order of the way; they add up to `elapsed_ns`.
+        elapsed_ns: the whole call.
+        reply_wait_ns: from the message handed over to the reply seen or given up; 0 without.
+        server_ns: dispatch, handler and reply together; 0 when not told.
+        skew_ns: by how much the server's clock is ahead of ours; None when they agree or nobody knows.
+        quality: how queue and return were told apart; None when they were not.
+    """
+
+    phases: Mapping[Phase, int]
+    elapsed_ns: int
+    reply_wait_ns: int = 0
+    server_ns: int = 0
+    skew_ns: int | None = None
+    quality: Quality | None = None
+
+    def ms(self, phase: Phase) -> float:
+        """Return the milliseconds of a phase, 0 when the call had none."""
+        return self.phases.get(phase, 0) / 1e6
+
+
+def anatomy_of(invocation: Invocation, clocks: Clocks = CLOCKS) -> Anatomy:
+    """Return where a call's time went; of one that has ended, computed once."""
+    known = invocation._anatomy  # noqa: SLF001 - this module's own slot
+    if known is None:
+        known = _dissect(invocation, clocks)
+        if invocation.ended_ns:
+            invocation._anatomy = known  # noqa: SLF001
+    return known
+
+
+def _dissect(invocation: Invocation, clocks: Clocks) -> Anatomy:
+    ended_ns = invocation.ended_ns or monotonic_ns()
+    cuts = _Cuts(invocation.started_ns, ended_ns)
+    cuts.until(Phase.PREPARE, invocation.acquire_ns)
+    _cut_acquire(cuts, invocation)
+    replied_ns = invocation.replied_ns
+    times = invocation.server_times if replied_ns else None
+    arrived_ns = invocation.published_ns
+    if times is not None and arrived_ns:
+        # The server may be done before the publisher's thread runs again.
+        arrived_ns = min(arrived_ns, replied_ns - times.total_us * 1000)
+    _cut_publish(cuts, invocation, arrived_ns)
+    if not invocation.published_ns or cuts.is_over():
+        return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
+    if invocation.request.mode is not Mode.CALL:
+        cuts.rest(Phase.CONFIRM)
+        return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
+    sent_ns = cuts.at_ns
+    wait_ns = (replied_ns or ended_ns) - sent_ns
+    skew_ns, quality = None, None
+    if times is None:
+        cuts.until(_unanswered(invocation), replied_ns or ended_ns)
+    else:
+        skew_ns, quality = _cut_wait(cuts, invocation, times, clocks)
+    cuts.until(Phase.WAKEUP, invocation.woken_ns)
+    cuts.rest(Phase.FINISH if replied_ns else _unanswered(invocation))
+    return Anatomy(
+        cuts.closed(), ended_ns - invocation.started_ns, max(0, wait_ns),
+        times.total_us * 1000 if times else 0, skew_ns, quality,
+    )
+
+
+def _cut_acquire(cuts: _Cuts, invocation: Invocation) -> None:
+    """Divide the time until a connection was held into connecting and mere waiting."""
+    if not invocation.acquire_ns:
+        cuts.rest(Phase.PREPARE)
+        return
+    until_ns = invocation.acquired_ns or cuts.ended_ns
+    connect_ns = min(invocation.connect_ns, until_ns - cuts.at_ns)
+    if invocation.connect_ns:
+        cuts.until(Phase.CONNECT, cuts.at_ns + connect_ns)
+    is_connecting = not invocation.acquired_ns and invocation.stage is Stage.CONNECT
+    cuts.until(Phase.CONNECT if is_connecting else Phase.ACQUIRE, until_ns)
+
+
+def _cut_publish(cuts: _Cuts, invocation: Invocation, arrived_ns: int) -> None:
+    returned_ns = invocation.returned_ns
+    if returned_ns:
+        cuts.until(Phase.PUBLISH, returned_ns)
+        is_taken = bool(invocation.replied_ns) or invocation.stage is not Stage.UNROUTABLE
+        cuts.until(Phase.UNROUTABLE, arrived_ns if is_taken else cuts.ended_ns)
+    else:
+        cuts.until(Phase.PUBLISH, arrived_ns or cuts.ended_ns)
+
+
+def _unanswered(invocation: Invocation) -> Phase:
+    return Phase.CONFIRM if invocation.stage is Stage.CONFIRM else Phase.REMOTE
+
+
+def _cut_wait(
+    cuts: _Cuts, invocation: Invocation, times: ServerTimes, clocks: Clocks,
+) -> tuple[int | None, Quality | None]:
+    """Divide the wait for the reply: the server's durations are its own, the rest is the two ways."""
+    replied_ns, total_ns = invocation.replied_ns, times.total_us * 1000
+    ways_ns = max(0, replied_ns - cuts.at_ns - total_ns)
+    skew_ns, quality = 0, None
+    if times.sent_ns:
+        # The server's clock minus ours is at least `low` (the reply's way took no time) and at
+        # most `high` (the request's way took none).
+        low_ns = times.sent_ns - invocation.wall_ns(replied_ns)
+        high_ns = low_ns + ways_ns
+        skew_ns, quality = clocks.skew_ns(times.server, low_ns, high_ns, replied_ns)
+        back_ns = min(max(0, skew_ns - low_ns), ways_ns)
+    else:
+        back_ns = ways_ns // 2
+    cuts.until(Phase.QUEUE, cuts.at_ns + ways_ns - back_ns)
+    cuts.until(Phase.DISPATCH, cuts.at_ns + times.wait_us * 1000)
+    cuts.until(Phase.HANDLER, cuts.at_ns + times.handler_us * 1000)
+    cuts.until(Phase.REPLY, replied_ns - back_ns)
+    cuts.until(Phase.RETURN, replied_ns)
+    return (skew_ns if quality is Quality.ESTIMATED else None), quality
+
+
+class _Cuts:
+    """Cuts the span of a call into phases, forward only, so that they add up whatever the stamps say."""
+
+    __slots__ = ("at_ns", "ended_ns", "phases")
+
+    def __init__(self, started_ns: int, ended_ns: int) -> None:
+        self.at_ns = started_ns
+        self.ended_ns = ended_ns
+        self.phases: dict[Phase, int] = {}
+
+    def until(self, phase: Phase, stamp_ns: int) -> None:
+        """Give the time up to a stamp to a phase; 0 means that it was not reached."""
+        if not stamp_ns:
+            return
+        stamp_ns = min(max(stamp_ns, self.at_ns), self.ended_ns)
+        self.phases[phase] = self.phases.get(phase, 0) + stamp_ns - self.at_ns
+        self.at_ns = stamp_ns
+
+    def rest(self, phase: Phase) -> None:
+        """Give what is left to a phase."""
+        self.until(phase, self.ended_ns)
+
+    def is_over(self) -> bool:
+        """Tell whether nothing is left."""
+        return self.at_ns >= self.ended_ns
+
+    def closed(self) -> dict[Phase, int]:
+        """Return the phases; time that no phase has asked for belongs to the last one."""
+        if self.at_ns < self.ended_ns:
+            self.rest(next(reversed(self.phases), Phase.PREPARE))
+        return self.phases
