@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 import tracedrpc as messaging
 from tracedrpc_console import expected, report, stage
 from tracedrpc_console.broker import BrokerUnavailable, broker
+from tracedrpc_console.drawing import draw
 from tracedrpc_console.forward import Forwarder
 from tracedrpc_console.processes import ChildFailed
 from tracedrpc_console.receiver import Receiver, SpanStore
@@ -21,6 +22,7 @@ from tracedrpc_console.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -41,12 +43,14 @@ class Settings:
         otlp: an OTLP/HTTP endpoint that gets the spans too, or None.
         is_once: whether to end after the first report.
         seconds: how long a round of traffic is.
+        svg: a file that the picture of the chosen trace is written to, or None.
     """
 
     url: str | None = None
     otlp: str | None = None
     is_once: bool = False
     seconds: float = 4.0
+    svg: Path | None = None
 
 
 class CannotStart(Exception):
@@ -88,7 +92,15 @@ def _run(settings: Settings, console: Console, stack: contextlib.ExitStack) -> i
     _say_next(console, settings, url)
     if not settings.is_once:
         outcome = demo.until_interrupted()
+    _save_picture(console, outcome, settings.svg)
     return _BAD if outcome.missing else _OK
+
+
+def _save_picture(console: Console, outcome: report.Outcome, path: Path | None) -> None:
+    chosen = report.chosen_trace(outcome)
+    if path is not None and chosen is not None:
+        path.write_text(draw(chosen), encoding="utf-8")
+        console.print(f"the first picture is in {path}", markup=False)
 
 
 class _Demo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import Annotated, Final
 
 import typer
@@ -69,6 +70,9 @@ def demo(
     seconds: Annotated[
         float, typer.Option(min=0.5, max=3600, help="How long a round of traffic is."),
     ] = 4.0,
+    svg: Annotated[
+        Path | None, typer.Option(help="Write the first picture to this file, too.", dir_okay=False),
+    ] = None,
 ) -> None:
     """Run example services, drive them, and show what their calls did.
 
@@ -80,7 +84,7 @@ def demo(
     if driver is Driver.MEMORY and url is not None:
         raise typer.BadParameter("--driver memory needs no --url")
     chosen = MEMORY_URL if driver is Driver.MEMORY else url
-    raise typer.Exit(demos.run(demos.Settings(chosen, otlp, once, seconds), _console()))
+    raise typer.Exit(demos.run(demos.Settings(chosen, otlp, once, seconds, svg), _console()))
 
 
 @app.command()

@@ -46,10 +46,9 @@ class Outcome:
 def show(console: Console, outcome: Outcome) -> None:
     """Print the report of a round."""
     found = traces(outcome.spans)
-    chain = _of(found, expected.BOOT.root)
-    if chain:
-        at = percentile(sorted(map(_duration_ms, chain)), 0.95)
-        chosen = next(trace for trace in chain if _duration_ms(trace) == at)
+    chosen = chosen_trace(outcome)
+    if chosen is not None:
+        chain = _of(found, expected.BOOT.root)
         _picture(console, f"{expected.BOOT.name}; slower than 95 % of {len(chain)}", chosen)
     for trace in _of(found, expected.MIGRATE.root)[:1]:
         _picture(console, expected.MIGRATE.name, trace)
@@ -57,6 +56,15 @@ def show(console: Console, outcome: Outcome) -> None:
     console.print(_table(methods(outcome.spans)))
     console.print(Text("queue, handler: their share of the time of calls that were answered", "dim"))
     _timeouts(console, outcome.timeouts)
+
+
+def chosen_trace(outcome: Outcome) -> Trace | None:
+    """Return the trace to look at first: a chain of calls that was slow among its like."""
+    chain = _of(traces(outcome.spans), expected.BOOT.root)
+    if not chain:
+        return None
+    at = percentile(sorted(map(_duration_ms, chain)), 0.95)
+    return next(trace for trace in chain if _duration_ms(trace) == at)
 
 
 def verdict(console: Console, outcome: Outcome, rounds_spans: int) -> None:

@@ -104,8 +104,11 @@ class _Picture:
         for at in self._queue(row):
             cells[at] = (self._use(glyphs.queue, "waiting in a queue"), _DIM)
         length = self._scale.column(span.end_ns) - self._scale.column(span.start_ns)
+        sign = glyphs.bar if length >= 0.5 else glyphs.sliver  # noqa: PLR2004 - half a column
+        if span.kind is Kind.INTERNAL and span.name.startswith("queue "):
+            sign = self._use(glyphs.queue, "waiting in a queue")
         for at in self._scale.cells(span.start_ns, span.end_ns):
-            cells[at] = (glyphs.bar if length >= 0.5 else glyphs.sliver, style)  # noqa: PLR2004 - half a column
+            cells[at] = (sign, style)
         for event in span.events:
             sign, meaning = self._sign(event.name)
             mark = _RED if event.name == "exception" else "bold"
@@ -124,7 +127,7 @@ class _Picture:
         siblings = self._trace.children(parent)
         if taker.kind is Kind.CONSUMER:
             return parent.end_ns
-        if taker.kind is Kind.SERVER:
+        if taker.kind is Kind.SERVER and not any(span.name.startswith("queue ") for span in siblings):
             return next((span.end_ns for span in siblings if span.name.startswith("publish ")), 0)
         if taker.name.startswith("receive ") and not taker.is_error:
             return next((span.end_ns for span in siblings if span.kind is Kind.SERVER), 0)
