@@ -18,8 +18,8 @@ INSTALL := $(PIP) install --constraint constraints.txt
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-PLAIN_SUITES := unit wire telemetry dashboards
-BROKER_SUITES := integration faults interop console
+PLAIN_SUITES := unit wire dashboards
+BROKER_SUITES := telemetry integration faults interop console
 SUITES := $(PLAIN_SUITES) $(BROKER_SUITES)
 
 .PHONY: help
@@ -63,6 +63,10 @@ $(PLAIN_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev
 	$(call run-suite,$*)
 $(BROKER_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev broker
 	$(call run-suite,$*)
+
+.PHONY: golden
+golden: $(VENV)/.stamp-dev broker ## write the golden traces of tests/telemetry/fifteen anew; read the difference
+	@TRACEDRPC_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests/telemetry/fifteen/test_golden_traces.py $(ARGS)
 
 # ---- set-up --------------------------------------------------------------------------------------
 

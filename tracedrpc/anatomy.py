@@ -130,6 +130,8 @@ def _cut_acquire(cuts: _Cuts, invocation: Invocation) -> None:
 
 
 def _cut_publish(cuts: _Cuts, invocation: Invocation, arrived_ns: int) -> None:
+    if cuts.is_over():
+        return
     returned_ns = invocation.returned_ns
     if returned_ns:
         cuts.until(Phase.PUBLISH, returned_ns)
@@ -152,9 +154,10 @@ def _cut_wait(
     skew_ns, quality = 0, None
     if times.sent_ns:
         # The server's clock minus ours is at least `low` (the reply's way took no time) and at
-        # most `high` (the request's way took none).
+        # most `high` (the request's way took none; it cannot have begun before a connection was
+        # held, but before `published_ns`, which is stamped when the thread runs again).
         low_ns = times.sent_ns - invocation.wall_ns(replied_ns)
-        high_ns = low_ns + ways_ns
+        high_ns = low_ns + max(ways_ns, replied_ns - invocation.acquired_ns - total_ns)
         skew_ns, quality = clocks.skew_ns(times.server, low_ns, high_ns, replied_ns)
         back_ns = min(max(0, skew_ns - low_ns), ways_ns)
     else:
@@ -186,8 +189,9 @@ class _Cuts:
         self.at_ns = stamp_ns
 
     def rest(self, phase: Phase) -> None:
-        """Give what is left to a phase."""
-        self.until(phase, self.ended_ns)
+        """Give what is left to a phase; when nothing is, it was not reached."""
+        if not self.is_over():
+            self.until(phase, self.ended_ns)
 
     def is_over(self) -> bool:
         """Tell whether nothing is left."""
@@ -195,6 +199,5 @@ class _Cuts:
 
     def closed(self) -> dict[Phase, int]:
         """Return the phases; time that no phase has asked for belongs to the last one."""
-        if self.at_ns < self.ended_ns:
-            self.rest(next(reversed(self.phases), Phase.PREPARE))
+        self.rest(next(reversed(self.phases), Phase.PREPARE))
         return self.phases

@@ -56,8 +56,14 @@ class Incoming(ABC):
     """What carried it: `Driver.system`."""
     function: Callable[..., Any] | None = None
     """The endpoint's method, once it is found."""
+    result: Any = None
+    """What the method returned, serialized; for telemetry that was asked to tell it."""
     slow_ns: int = 0
     """From this duration on, delivery to reply, a request counts as slow; 0 for never."""
+
+    def is_slow(self) -> bool:
+        """Tell whether it took, by its reply or until now, as long as what counts as slow."""
+        return 0 < self.slow_ns <= self.timeline.elapsed_ns()
 
     @abstractmethod
     def reply(self, result: Any) -> None:

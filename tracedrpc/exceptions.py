@@ -271,6 +271,35 @@ class DecodeError(MessagingException):
         self.reason = reason
 
 
+class ReplyDecodeError(DecodeError):
+    """The reply to a call came and cannot be decoded; what the server did, it has done.
+
+    Attributes:
+        reason: see `DecodeError`.
+        method, target, msg_id, reply_queue, phase, elapsed_s: see `MessagingTimeout`.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        method: str | None = None,
+        target: Target | None = None,
+        msg_id: str | None = None,
+        reply_queue: str | None = None,
+        phase: str | None = None,
+        elapsed_s: float | None = None,
+    ) -> None:
+        super().__init__(reason, message)
+        self.method = method
+        self.target = target
+        self.msg_id = msg_id
+        self.reply_queue = reply_queue
+        self.phase = phase
+        self.elapsed_s = elapsed_s
+
+
 class EncodeError(MessagingException, ValueError):
     """An argument or a result cannot be expressed in JSON.
 

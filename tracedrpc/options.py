@@ -21,6 +21,9 @@ class Options:
     Give it as `conf`, or give None and set `TRACEDRPC_<NAME>` in the environment; the query part
     of the transport's URL overrides both. Times are in seconds, sizes in bytes.
 
+    A call, on its client, and a request, on its server, that takes `slow_call_threshold` or longer
+    is told in full, with a warning that says where its time went; 0 for never.
+
     Raises:
         InvalidOption: a value is not of its type or out of range.
     """
@@ -63,6 +66,7 @@ class Options:
     dedup_most: Annotated[int, Between(0)] = 100_000
     max_message_size: Annotated[int, Between(1024)] = 16 * 1024 * 1024
     context_carrier: bool = True
+    slow_call_threshold: Annotated[float, Between(0)] = 1.0
 
     def __post_init__(self) -> None:
         for name, spec in SPECS.items():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+from opentelemetry import trace
 from opentelemetry.context import attach
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from tracedrpc.message import NO_CARRIER
 from tracedrpc.telemetry import Scope
+from tracedrpc_otel.connection_leaves import WayIn
+from tracedrpc_otel.settings import Detail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +24,41 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import SpanContext
 
-    from tracedrpc_otel.propagation import Propagation
+    from tracedrpc_otel.capture import Capture
+    from tracedrpc_otel.events import EventRouter
+    from tracedrpc_otel.propagation import Wire
     from tracedrpc_otel.records import EventRecord
-    from tracedrpc_otel.sink import LiveSpan
+    from tracedrpc_otel.settings import Settings
+    from tracedrpc_otel.sink import LiveSpan, Sink
+
+
+_ALL_EVENTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What all scopes of one listener work with."""
+
+    sink: Sink
+    wire: Wire
+    settings: Settings
+    router: EventRouter
+    capture: Capture
+
+    @property
+    def draws_leaves(self) -> bool:
+        """Tell whether a call has more than its two spans."""
+        return self.settings.tracing is not Detail.COMPACT
+
+    @property
+    def draws_all(self) -> bool:
+        """Tell whether every phase of every call has its span."""
+        return self.settings.tracing is Detail.FULL
+
+    @property
+    def phase_min_ns(self) -> int:
+        """From this duration on a phase has its span."""
+        return int(self.settings.phase_min_ms * 1e6)
 
 
 class Current:
@@ -50,11 +88,11 @@ class Current:
 class ContextScope(Scope):
     """Sends a trace context along without recording anything, and has it current inside."""
 
-    __slots__ = ("_carrier", "_current", "_ids", "_propagation", "_span_context")
+    __slots__ = ("_carrier", "_current", "_ids", "_span_context", "_wire")
 
-    def __init__(self, propagation: Propagation, span_context: SpanContext | None = None) -> None:
-        self._propagation = propagation
-        self._span_context = span_context
+    def __init__(self, wire: Wire, span_context: SpanContext | None = None) -> None:
+        self._wire = wire
+        self._span_context = span_context or INVALID_SPAN_CONTEXT
         self._current = Current()
         self._carrier: Mapping[str, str] | None = None
         self._ids: Mapping[str, str] | None = None
@@ -63,16 +101,14 @@ class ContextScope(Scope):
     def carrier(self) -> Mapping[str, str]:  # type: ignore[override]  # read-only here
         """Trace context to send along."""
         if self._carrier is None:
-            context = self._span_context
-            self._carrier = NO_CARRIER if context is None else self._propagation.write(context)
+            self._carrier = self._wire.write(self._span_context)
         return self._carrier
 
     @property
     def ids(self) -> Mapping[str, str]:  # type: ignore[override]  # read-only here
         """What log lines about this work should say."""
         if self._ids is None:
-            context = self._span_context
-            self._ids = NO_CARRIER if context is None else ids_of(context)
+            self._ids = ids_of(self._span_context)
         return self._ids
 
 
@@ -82,9 +118,9 @@ class PassingScope(ContextScope):
     __slots__ = ("_context",)
 
     def __init__(
-        self, propagation: Propagation, span_context: SpanContext, context: Context | None = None,
+        self, wire: Wire, span_context: SpanContext | None, context: Context | None = None,
     ) -> None:
-        super().__init__(propagation, span_context)
+        super().__init__(wire, span_context)
         self._context = context
 
     def __enter__(self) -> Self:
@@ -99,21 +135,30 @@ class PassingScope(ContextScope):
 class SpanScope(ContextScope):
     """One live span; subclasses begin it in `_begin` and tell in `_tell` how it ended."""
 
-    __slots__ = ("_error", "_expected", "_live")
+    __slots__ = ("_error", "_expected", "_kit", "_live", "_outer", "_told", "way")
 
-    def __init__(self, propagation: Propagation) -> None:
-        super().__init__(propagation)
+    def __init__(self, kit: Kit) -> None:
+        super().__init__(kit.wire)
+        self._kit = kit
         self._live: LiveSpan | None = None
+        self._outer: SpanScope | None = None
         self._error: BaseException | None = None
         self._expected = False
+        self._told = 0
+        self.way = WayIn()
+        """What its own thread learns while it gets itself connections."""
 
     def __enter__(self) -> Self:
         live = self._live = self._begin()
         self._span_context = live.span_context
         self._current.attach(live.context)
+        self._outer, _here.scope = _here.scope, self
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if _here.scope is self:
+            _here.scope = self._outer
+        self._outer = None
         self._current.detach()
         live, error = self._live, exc_info[1] if len(exc_info) > 1 else None
         if live is None or not live.is_recording():
@@ -127,15 +172,52 @@ class SpanScope(ContextScope):
         self._error, self._expected = error, expected
 
     def event(self, record: EventRecord) -> None:
-        """Add an event to the span; any thread, and too late is not an error."""
-        if self._live is not None:
-            self._live.event(record)
+        """Add an event to the span; any thread, and too late is not an error.
+
+        Of very many the first ones are told and then ever fewer: the SDK keeps 128 events of a
+        span and drops the oldest, the beginning of the story.
+        """
+        live = self._live
+        if live is not None and live.is_recording():
+            count = self._told = self._told + 1
+            if count > _ALL_EVENTS and count & (count - 1):
+                return
+            for kept in self._kit.router.for_span((record,), live.context):
+                live.event(kept)
+
+    def is_recording(self) -> bool:
+        """Tell whether anything told now would still be kept."""
+        return self._live is not None and self._live.is_recording()
+
+    def is_current(self) -> bool:
+        """Tell whether its span is this thread's current one, and none of the application's below it."""
+        here = trace.get_current_span().get_span_context()
+        return self._live is not None and here.span_id == self._span_context.span_id
+
+    @property
+    def live(self) -> LiveSpan | None:
+        """The span, once begun."""
+        return self._live
 
     def _begin(self) -> LiveSpan:
         raise NotImplementedError
 
     def _tell(self, live: LiveSpan) -> None:
         raise NotImplementedError
+
+
+class _Here(threading.local):
+    """Of each thread: the innermost scope entered there and not yet left."""
+
+    scope: SpanScope | None = None
+
+
+_here: Final = _Here()
+
+
+def scope_here() -> SpanScope | None:
+    """Return the innermost scope that this thread has entered: what it does now, it does for that."""
+    return _here.scope
 
 
 def ids_of(context: SpanContext) -> Mapping[str, str]:

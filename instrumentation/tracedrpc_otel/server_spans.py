@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Self
+
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from tracedrpc import semconv as names
-from tracedrpc._safe import safe
 from tracedrpc.message import Mode
-from tracedrpc_otel.attributes import destination
+from tracedrpc_otel.answered import Answered
+from tracedrpc_otel.attributes import OTHER
 from tracedrpc_otel.heartbeats import Heartbeats
-from tracedrpc_otel.outcomes import error_type, exception_event, is_unknown_method
-from tracedrpc_otel.phases import server_phases
-from tracedrpc_otel.propagation import parent_context
-from tracedrpc_otel.records import Ending
-from tracedrpc_otel.scopes import SpanScope
+from tracedrpc_otel.outcomes import description, is_unknown_method, server_exception
+from tracedrpc_otel.records import Ending, EventRecord
+from tracedrpc_otel.scopes import PassingScope, SpanScope
+from tracedrpc_otel.server_leaves import handle, publish_reply, queue
+from tracedrpc_otel.settings import Relation
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
+
+    from tracedrpc._safe import SafeText
     from tracedrpc.driver import Incoming
     from tracedrpc_otel.attributes import ServerStarts
-    from tracedrpc_otel.propagation import Propagation
-    from tracedrpc_otel.records import Attributes, EventRecord
-    from tracedrpc_otel.sink import LiveSpan, Sink
+    from tracedrpc_otel.queue_times import QueueTime, QueueTimes
+    from tracedrpc_otel.records import Attributes, Start
+    from tracedrpc_otel.scopes import Kit
+    from tracedrpc_otel.sink import LiveSpan
+
+_MOST_EVENTS: Final = 64
 
 
 class ProcessScope(SpanScope):
@@ -31,22 +39,46 @@ class ProcessScope(SpanScope):
     reply, by as little as 0.2 ms, is off Jaeger's critical path.
     """
 
-    __slots__ = ("_beats", "_gap_ns", "_heartbeat_ns", "_heartbeats", "_incoming", "_sink", "_starts")
+    __slots__ = (
+        "_beats", "_context", "_gap_ns", "_heartbeat_ns", "_heartbeats", "_method", "_overrun_ns",
+        "_queue_times", "_remote", "_replying", "_starts", "incoming", "start", "waited",
+    )
 
     def __init__(
-        self, incoming: Incoming, starts: ServerStarts, sink: Sink, propagation: Propagation,
+        self, incoming: Incoming, starts: ServerStarts, kit: Kit, queue_times: QueueTimes,
     ) -> None:
-        super().__init__(propagation)
-        self._incoming = incoming
+        super().__init__(kit)
+        self.incoming = incoming
+        self.start: Start = starts.of(incoming)
+        self.waited: QueueTime | None = None
+        """How long the request was in its queue, None when nobody knows."""
         self._starts = starts
-        self._sink = sink
+        self._method: SafeText | None = None
+        self._queue_times = queue_times
+        carrier = incoming.received.carrier
+        self._remote = kit.wire.read(carrier)
+        self._context = kit.wire.context(self._remote, carrier)
         self._heartbeats: Heartbeats | None = None
         self._heartbeat_ns = 0
         self._gap_ns = 0
         self._beats = 0
+        self._overrun_ns = 0
+        self._replying: list[EventRecord] = []
+
+    def __enter__(self) -> Self:
+        self.waited = self._queue_times.begin(self.incoming)
+        return super().__enter__()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._queue_times.end()
+        super().__exit__(*exc_info)
+
+    # ---- what happens on the way --------------------------------------------------------------
 
     def heartbeat(self) -> None:
         """The caller was told that its request is being worked on; scheduler thread."""
+        if not self.is_recording():
+            return
         now_ns = monotonic_ns()
         if self._heartbeats is None:
             self._heartbeats = Heartbeats("heartbeat_sent")
@@ -54,70 +86,129 @@ class ProcessScope(SpanScope):
             self._gap_ns = max(self._gap_ns, now_ns - self._heartbeat_ns)
         self._heartbeat_ns = now_ns
         self._beats += 1
-        record = self._heartbeats.beat(self._beats, self._gap_ns, self._incoming.timeline.wall_ns(now_ns))
+        record = self._heartbeats.beat(self._beats, self._gap_ns, self.incoming.timeline.wall_ns(now_ns))
         if record is not None:
             self.event(record)
 
+    def overran(self, overrun_ns: int) -> None:
+        """The request was answered when its caller had given up; worker thread."""
+        self._overrun_ns = overrun_ns
+        timeline = self.incoming.timeline
+        given_up_ns = timeline.wall_ns((timeline.replied_ns or monotonic_ns()) - overrun_ns)
+        super().event(EventRecord("deadline_exceeded", given_up_ns, {names.OVERRUN_MS: overrun_ns / 1e6}))
+
+    def event(self, record: EventRecord) -> None:
+        """Add an event; those that come after the reply's stamp belong to its publish."""
+        if self.incoming.timeline.replied_ns and len(self._replying) < _MOST_EVENTS:
+            self._replying.append(record)
+        else:
+            super().event(record)
+
+    # ---- beginning and end --------------------------------------------------------------------
+
     def _begin(self) -> LiveSpan:
-        incoming = self._incoming
-        remote = self._propagation.read(incoming.received.carrier)
-        start_ns = incoming.timeline.wall_ns(incoming.timeline.delivered_ns)
-        return self._sink.start(self._starts.of(incoming), parent_context(remote), start_ns)
+        timeline, remote, parent = self.incoming.timeline, self._remote, self._context
+        is_linked = remote is not None and self.incoming.received.dead_letter is not None
+        if self._is_apart():
+            parent, is_linked = set_span_in_context(INVALID_SPAN, parent), remote is not None
+        return self._kit.sink.start(
+            self.start, parent, timeline.wall_ns(timeline.delivered_ns),
+            links=(remote,) if is_linked and remote is not None else (),
+        )
+
+    def _is_apart(self) -> bool:
+        """Tell whether it is a trace of its own, linked to its sender's."""
+        mode, settings = self.incoming.received.mode, self._kit.settings
+        if mode is Mode.CALL:
+            return False
+        relation = settings.cast_trace_mode if mode is Mode.CAST else settings.fanout_trace_mode
+        return relation is Relation.LINK
 
     def _tell(self, live: LiveSpan) -> None:
-        timeline, error = self._incoming.timeline, self._error
+        timeline, error, capture = self.incoming.timeline, self._error, self._kit.capture
         end_ns = timeline.wall_ns(timeline.replied_ns or monotonic_ns())
-        failure = None if error is None or self._expected else error_type(error)
+        failure = None if error is None or self._expected else description(error, capture)
         attributes: Attributes = {}
         name: str | None = None
         events: tuple[EventRecord, ...] = ()
         try:
-            events = self._events(end_ns)
-            attributes = self._attributes()
-            name = self._renamed(attributes)
+            events = self._kit.router.for_span(self._events(end_ns), live.context)
+            replying = self._kit.router.for_span(tuple(self._replying), live.context)
+            answered = self._answered(end_ns)
+            reason = answered.keep_reason()
+            attributes = answered.attributes(self._kit, reason)
+            if self.method() is OTHER:
+                attributes[names.RPC_METHOD] = OTHER
+                attributes[names.RPC_METHOD_ORIGINAL] = self.start.rpc_method
+                name = self._starts.other(self.incoming.received.mode)
+            if not (self._kit.draws_leaves and self._draw(live, answered, reason, replying)):
+                events = (*events, *replying)
         finally:
             live.finish(Ending(end_ns, attributes, failure, name, events))
 
-    def _attributes(self) -> Attributes:
-        incoming = self._incoming
-        received = incoming.received
-        attributes = server_phases(incoming.timeline)
-        if received.msg_id:
-            attributes[names.MSG_ID] = safe(received.msg_id)
-        if incoming.redelivered:
-            attributes[names.REDELIVERED] = True
-        if self._error is not None:
-            attributes[names.ERROR_TYPE] = error_type(self._error)
-        if received.mode is not Mode.CALL:
-            attributes |= _message_attributes(incoming)
-        return attributes
+    def _answered(self, end_ns: int) -> Answered:
+        return Answered(
+            self.incoming, self._error, self._expected, end_ns, self.waited, self._overrun_ns, self._beats,
+            self._remote if self._is_apart() else None,
+        )
 
     def _events(self, end_ns: int) -> tuple[EventRecord, ...]:
         events = () if self._heartbeats is None else self._heartbeats.last()
         if self._error is None or self._expected:
             return events
-        handled_ns = self._incoming.timeline.handled_ns
-        at_ns = self._incoming.timeline.wall_ns(handled_ns) if handled_ns else end_ns
-        return (*events, exception_event(self._error, at_ns))
+        handled_ns = self.incoming.timeline.handled_ns
+        at_ns = self.incoming.timeline.wall_ns(handled_ns) if handled_ns else end_ns
+        return (*events, server_exception(self.incoming, self._error, at_ns, self._kit.capture))
 
-    def _renamed(self, attributes: Attributes) -> str | None:
-        """Call the span `_OTHER` when no endpoint has the method, or there are too many."""
-        incoming = self._incoming
-        start = self._starts.of(incoming)
-        if not is_unknown_method(incoming, self._error) and self._starts.keep(incoming, start):
-            return None
-        attributes[names.RPC_METHOD] = names.OTHER
-        attributes[names.RPC_METHOD_ORIGINAL] = start.method
-        return self._starts.other(incoming.received.mode)
+    def method(self) -> SafeText:
+        """Return what the request is told under: its method, or `_OTHER`.
+
+        `_OTHER` when no endpoint has the method, or there are too many.
+        """
+        if self._method is None:
+            is_unknown = is_unknown_method(self.incoming, self._error)
+            is_named = not is_unknown and self._starts.is_named(self.incoming, self.start)
+            self._method = self.start.rpc_method if is_named else OTHER
+        return self._method
+
+    def _draw(
+        self, live: LiveSpan, answered: Answered, reason: SafeText | None, replying: tuple[EventRecord, ...],
+    ) -> bool:
+        """Make the spans around and below; tell whether one of them took the events of the reply."""
+        kit = self._kit
+        least_ns = 0 if kit.draws_all or reason is not None else kit.phase_min_ns
+        waiting = queue(answered, least_ns=least_ns)
+        # Below the sender's span, as SERVER is: in a trace of its own it would be alone.
+        if waiting is not None and self._remote is not None and not self._is_apart():
+            kit.sink.leaf(self._context, waiting)
+        name = OTHER if self.method() is OTHER else self.incoming.received.method
+        handling = handle(answered, name, least_ns=least_ns)
+        if handling is not None:
+            live.leaf(handling)
+        reply = publish_reply(answered, self.way, replying, least_ns=least_ns)
+        if reply is not None:
+            live.leaf(reply)
+        return reply is not None
 
 
-def _message_attributes(incoming: Incoming) -> Attributes:
-    received = incoming.received
-    attributes: Attributes = {
-        names.DESTINATION: destination(incoming.exchange, incoming.routing_key, incoming.queue),
-    }
-    if incoming.routing_key:
-        attributes[names.ROUTING_KEY] = safe(incoming.routing_key)
-    if received.unique_id:
-        attributes[names.MESSAGE_ID] = safe(received.unique_id)
-    return attributes
+class UnrecordedRequest(PassingScope):
+    """A request of which there is no span, but whose time in the queue somebody wants to know."""
+
+    __slots__ = ("_incoming", "_queue_times", "waited")
+
+    def __init__(
+        self, incoming: Incoming, remote: SpanContext | None, kit: Kit, queue_times: QueueTimes,
+    ) -> None:
+        super().__init__(kit.wire, remote, kit.wire.context(remote, incoming.received.carrier))
+        self._incoming = incoming
+        self._queue_times = queue_times
+        self.waited: QueueTime | None = None
+        """How long the request was in its queue, None when nobody knows."""
+
+    def __enter__(self) -> Self:
+        self.waited = self._queue_times.begin(self._incoming)
+        return super().__enter__()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._queue_times.end()
+        super().__exit__(*exc_info)

@@ -161,7 +161,7 @@ def test_a_dead_host_is_passed_over(site, closed_port):
         client = site.client(site.transport(url=str(parsed)))
         with within(2.0):
             assert client.call({}, "echo", value=1) == 1
-    peers = {moment.fields["peer"] for moment in site.telemetry.of("connect_failed")}
+    peers = {moment.fields["connection"].peer for moment in site.telemetry.of("connect_failed")}
     assert peers <= {f"127.0.0.1:{closed_port}"}
 
 

@@ -57,7 +57,9 @@ def telemetry():
 
 @pytest.fixture
 def transport(driver, telemetry):
-    return bind(RPCTransport(driver), None, Options(rpc_response_timeout=7.0), telemetry)
+    made = bind(RPCTransport(driver), None, Options(rpc_response_timeout=7.0), telemetry)
+    telemetry.clear()
+    return made
 
 
 def client_for(transport, target=None, **settings):
@@ -161,6 +163,25 @@ def test_every_setting_of_the_client_reaches_the_request(transport, driver):
 def test_a_cast_has_no_call_monitor(transport, driver):
     client_for(transport, call_monitor_timeout=1).cast({}, "reboot")
     assert driver.request.monitor_timeout_s is None
+
+
+def test_one_call_can_be_recorded_whatever_the_sampler_says(transport, driver):
+    client = client_for(transport)
+    traced = client.prepare(trace=True)
+    traced.call({}, "m")
+    assert driver.request.trace
+    traced.prepare(version="1.1").cast({}, "m")
+    assert driver.request.trace
+    client.call({}, "m")
+    assert not driver.request.trace
+    traced.prepare(trace=False).call({}, "m")
+    assert not driver.request.trace
+
+
+def test_a_call_knows_from_when_on_it_is_slow(driver, telemetry):
+    transport = bind(RPCTransport(driver), None, Options(slow_call_threshold=0.25), telemetry)
+    client_for(transport).call({}, "m")
+    assert driver.invocations[-1].slow_ns == 250_000_000
 
 
 def test_prepare_overrides_what_is_given_and_keeps_the_rest(transport):

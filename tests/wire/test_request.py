@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracedrpc.exceptions import DecodeError, EncodeError
-from tracedrpc.message import Mode, Request
+from tracedrpc.message import DeadLetter, Mode, Request
 from tracedrpc.target import Target
 from tracedrpc.wire.body import Properties, envelope
 from tracedrpc.wire.request import decode_request, encode_request
@@ -192,6 +192,29 @@ def test_without_headers_it_is_taken_from_the_request_context():
 @pytest.mark.parametrize("headers", [{}, CARRIER])
 def test_endpoints_never_see_our_entries(headers):
     assert decode(IN_CONTEXT, headers).context == {"user": "u"}
+
+
+def test_what_the_broker_and_the_sender_say_in_headers_is_received():
+    received = decode({"method": "m"}, {
+        "x-tracedrpc-deadline-ms": "2500", "x-delivery-count": 2,
+        "x-death": [{"reason": "expired", "queue": "t.one", "count": 3}],
+    })
+    assert (received.timeout_s, received.delivery_count) == (2.5, 2)
+    assert received.dead_letter == DeadLetter("expired", "t.one", 3)
+
+
+def test_a_peer_that_says_none_of_it_leaves_none():
+    received = decode({"method": "m"})
+    assert (received.timeout_s, received.dead_letter, received.delivery_count) == (None, None, 0)
+
+
+def test_a_carrier_of_another_format_is_received_on_request():
+    headers = CARRIER | {"b3": "1-2-1"}
+    body = envelope(json.dumps({"method": "m"}))
+    received = decode_request(
+        body, Properties(headers=headers), max_bytes=MOST, carrier_keys=frozenset({"b3"}),
+    )
+    assert received.carrier == {"b3": "1-2-1"}
 
 
 def test_the_state_of_another_parent_is_not_taken():

@@ -39,6 +39,7 @@ class CallContext:
         retry: attempts after a failed publish; None or -1 for as many as the time allows.
         call_monitor_timeout: seconds without a sign of life after which a call is given up.
         transport_options: how messages are carried.
+        trace: record these calls whatever the sampler says.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class CallContext:
         retry: int | None = None,
         call_monitor_timeout: float | None = None,
         transport_options: TransportOptions | None = None,
+        trace: bool = False,
     ) -> None:
         self.transport = transport
         self.target = target
@@ -60,6 +62,7 @@ class CallContext:
         self.retry = retry
         self.call_monitor_timeout = call_monitor_timeout
         self.transport_options = transport_options
+        self.trace = trace
         self._is_plain = type(self.serializer) is NoOpSerializer
 
     @property
@@ -80,8 +83,13 @@ class CallContext:
         retry: int | None = UNSET,
         call_monitor_timeout: float | None = UNSET,
         transport_options: TransportOptions | None = UNSET,
+        *,
+        trace: bool = UNSET,
     ) -> CallContext:
         """Return a call context that differs from this one in what is given; None is a value too.
+
+        With `trace` its calls are recorded whatever the sampler says: for the one call that
+        somebody wants to look at.
 
         Raises:
             MessagingException: the version is not "major.minor".
@@ -101,6 +109,7 @@ class CallContext:
             self.retry if retry is UNSET else retry,
             self.call_monitor_timeout if call_monitor_timeout is UNSET else call_monitor_timeout,
             self.transport_options if transport_options is UNSET else transport_options,
+            self.trace if trace is UNSET else trace,
         )
 
     def can_send_version(self, version: str | None = UNSET) -> bool:
@@ -128,10 +137,14 @@ class CallContext:
         target = self.target
         if target.fanout:
             raise InvalidTarget("A call cannot be used with fanout", target)
-        ids = urandom(32).hex()
+        ids, driver = urandom(32).hex(), self.transport.driver
+        if self._is_plain:
+            request = self._request(ctxt, method, kwargs, Mode.CALL, ids[:32], ids[32:])
+            return self._carry(request, driver.call)
+        began_ns, serializer = monotonic_ns(), self.serializer
         request = self._request(ctxt, method, kwargs, Mode.CALL, ids[:32], ids[32:])
-        result = self._carry(request, self.transport.driver.call)
-        return result if self._is_plain else self.serializer.deserialize_entity(ctxt, result)
+        send = lambda invocation: serializer.deserialize_entity(ctxt, driver.call(invocation))  # noqa: E731
+        return self._carry(request, send, began_ns)
 
     def cast(self, ctxt: Any, method: str, **kwargs: Any) -> None:
         """Send a request that has no reply; return when the broker has taken it.
@@ -165,17 +178,21 @@ class CallContext:
             self.call_monitor_timeout if mode is Mode.CALL else None,
             self.retry,
             options is not None and options.at_least_once,
+            self.trace,
         )
 
     def _carry(self, request: Request, send: Callable[[Invocation], Any]) -> Any:
         """Let the driver carry a request, and tell telemetry how that went, whatever happens."""
-        telemetry = self.transport.telemetry
-        system = self.transport.driver.system
-        invocation = Invocation(request, Deadline.after(request.timeout_s), system=system)
+        transport = self.transport
+        telemetry = transport.telemetry
+        invocation = Invocation(
+            request, Deadline.after(request.timeout_s), system=transport.driver.system,
+            slow_s=transport.options.slow_call_threshold,
+        )
         with telemetry.call(invocation) as scope:
             invocation.scope = scope
             try:
-                result = send(invocation)
+                result = invocation.result = send(invocation)
             except BaseException as error:
                 cause = error
                 if isinstance(error, TransportDriverError):

@@ -141,6 +141,7 @@ def bind(transport: T, conf: Any, options: Options, telemetry: Telemetry) -> T:
     transport.conf = options if conf is None else conf
     transport.options = options
     transport.telemetry = telemetry
+    telemetry.transport_opened(conf)
     return transport
 
 

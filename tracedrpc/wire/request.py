@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracedrpc.exceptions import DecodeError
-from tracedrpc.message import Mode, Received
+from tracedrpc.message import W3C_KEYS, Mode, Received
 from tracedrpc.wire import headers as names
 from tracedrpc.wire.body import Properties, dumps, envelope, open_envelope
 from tracedrpc.wire.coerce import encode_error
@@ -94,6 +94,7 @@ def decode_request(
     *,
     max_bytes: int,
     fanout: bool = False,
+    carrier_keys: frozenset[str] = W3C_KEYS,
 ) -> Received:
     """Return the request in a body.
 
@@ -102,18 +103,19 @@ def decode_request(
         properties: as they came from the wire.
         max_bytes: the largest body accepted, also after decompression.
         fanout: it came from a fanout exchange.
+        carrier_keys: the headers that carry trace context.
 
     Raises:
         DecodeError: and nothing else, whatever came.
     """
-    message = open_envelope(body, properties, max_bytes)
+    message, headers = open_envelope(body, properties, max_bytes), properties.headers
     get = message.get
     context = {
         key[_CONTEXT_CHARS:]: value
         for key, value in message.items()
         if key[:_CONTEXT_CHARS] == CONTEXT
     }
-    carrier = names.carrier_of(properties.headers, context)
+    carrier = names.carrier_of(headers, context, carrier_keys)
     context.pop(names.TRACEPARENT, None)
     context.pop(names.TRACESTATE, None)
     msg_id, reply_queue = _return_address(get("_msg_id"), get("_reply_q"))
@@ -128,8 +130,11 @@ def decode_request(
         reply_queue,
         _monitor(get("_timeout")),
         carrier,
-        names.sent_ns(properties.headers),
+        names.sent_ns(headers),
         Mode.CALL if msg_id else Mode.FANOUT if fanout else Mode.CAST,
+        names.timeout_s(headers),
+        names.dead_letter(headers),
+        names.delivery_count(headers),
     )
 
 

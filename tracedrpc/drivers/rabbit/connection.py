@@ -12,6 +12,7 @@ from amqp import exceptions as amqp
 
 from tracedrpc.drivers.rabbit import frames
 from tracedrpc.drivers.rabbit.errors import BROKEN, Reason, reason_of
+from tracedrpc.drivers.rabbit.link import QueueState
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.topology import Exchange, Queue, for_broker
 
@@ -27,6 +28,9 @@ next_id: Final = itertools.count(1).__next__
 """Numbers the connections of this process."""
 CLOSE_S: Final = 1.0
 """How long a polite close may take before the socket is simply closed."""
+SILENT_S: Final = 0.001
+SILENT: Final = frozenset({Reason.TIMEOUT, Reason.HEARTBEAT})
+"""Reasons after which nobody at the other end says goodbye."""
 
 
 class Connection:
@@ -39,6 +43,7 @@ class Connection:
         self.info = info
         self.unsettled: dict[int, Shipment] = {}
         self.used_s = monotonic()
+        self.taken_ns = 0
         self.declared: set[Exchange] = set()
         self._amqp = amqp_connection
         self._intake = intake
@@ -117,6 +122,22 @@ class Connection:
     def delete_queue(self, name: str) -> None:
         """Delete a queue of ours."""
         self._channel.queue_delete(name)
+
+    def look_at(self, queue: str, timeout_s: float) -> QueueState | None:
+        """Ask how a queue stands, by a passive declaration on a channel of its own; None: not told."""
+        writable = select.poll()
+        writable.register(self._fd, select.POLLOUT)
+        if not writable.poll(0):
+            raise TimeoutError("the broker does not read what was sent to it")
+        with self._amqp.within(timeout_s):
+            try:
+                with self._amqp.channel() as channel:
+                    found = channel.queue_declare(queue, passive=True)
+            except amqp.NotFound:
+                return QueueState(exists=False)
+            except amqp.ChannelError:  # it is somebody's own, or may not be asked about
+                return None
+        return QueueState(exists=True, messages=found.message_count, consumers=found.consumer_count)
 
     # ---- publishing ---------------------------------------------------------------------------
 
@@ -261,7 +282,7 @@ class Connection:
     def abandon(self) -> None:
         """Close the socket without a word; what was unsettled is lost."""
         with contextlib.suppress(*BROKEN):
-            self._amqp.abandon(CLOSE_S)
+            self._amqp.abandon(SILENT_S if self.failure in SILENT else CLOSE_S)
         unsettled, self.unsettled = self.unsettled, {}
         for shipment in unsettled.values():
             shipment.refusal = self.failure if len(unsettled) == 1 else None

@@ -108,12 +108,18 @@ class Connector:
             info = replace(info, address=resolve(self._address(host), self._port(host), limit))
             amqp = self._dial(host, info.address, purpose, intake, limit).transport.establish_connection()
             connection = self._set_up(amqp, intake, info)
-        except (*BROKEN, ValueError) as error:
-            reason = reason_of(error, connecting=True)
-            self._telemetry.connect_failed(info, reason.value, monotonic_ns() - began_ns)
-            raise connect_failed(reason, info.peer) from error
+        except BaseException as error:
+            reason = self._tell_failure(info, error, began_ns)
+            if isinstance(error, (*BROKEN, ValueError)):
+                raise connect_failed(reason, info.peer) from error
+            raise
         self._announce(connection, began_ns)
         return connection
+
+    def _tell_failure(self, info: ConnectionInfo, error: BaseException, began_ns: int) -> Reason:
+        reason = reason_of(error, connecting=True)
+        self._telemetry.connect_failed(info, reason.value, monotonic_ns() - began_ns)
+        return reason
 
     def _announce(self, link: Link, began_ns: int) -> None:
         now_ns = monotonic_ns()
@@ -138,13 +144,19 @@ class Connector:
         host = self._host()
         info = ConnectionInfo(next_id(), f"{self._virtual}:{self._virtual_host}", purpose)
         self._telemetry.connection_created(info)
-        connection = kombu.Connection(
+        try:
+            link = VirtualLink(self._dial_virtual(host), info, self._settled)
+        except BaseException as error:
+            self._tell_failure(info, error, began_ns)
+            raise
+        self._announce(link, began_ns)
+        return link
+
+    def _dial_virtual(self, host: TransportHost | None) -> Any:
+        return kombu.Connection(
             hostname=host and host.hostname, port=host and host.port, userid=host and host.username,
             password=host and host.password, virtual_host=self._virtual_host, transport=self._virtual,
         )
-        link = VirtualLink(connection, info, self._settled)
-        self._announce(link, began_ns)
-        return link
 
     def _dial(
         self, host: TransportHost | None, address: str, purpose: str, intake: Intake, limit: Deadline,

@@ -102,6 +102,10 @@ class Consumer:
         """Tell whether it has begun to consume, and has not ended."""
         return self._consuming.is_set() and not self._closing.is_set()
 
+    def is_connected(self) -> bool:
+        """Tell whether its connection lives, as far as is known."""
+        return self._link is not None and self._helm.trouble is None
+
     def has_ended(self) -> bool:
         """Tell whether the thread has given up or was closed."""
         return self._closing.is_set()
@@ -192,10 +196,13 @@ class Consumer:
             self._link = None
 
     def _lost(self, link: Link, error: BaseException) -> None:
+        self._link = None
         self._telemetry.connection_lost(link.info, reason_of(error).value)
-        link.abandon()
-        self._telemetry.connection_closed(link.info, "error")
-        self._receiver.lost()
+        try:
+            link.abandon()
+        finally:
+            self._telemetry.connection_closed(link.info, "error")
+            self._receiver.lost()
 
     def _failed(self, error: ConnectFailed | DeclareRefused) -> None:
         """Keep the error for those who wait for the start; one that lasts ends the start."""

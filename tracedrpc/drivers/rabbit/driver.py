@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from time import monotonic_ns, time_ns
+from time import monotonic, monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc._scheduler import Scheduler
@@ -17,6 +17,7 @@ from tracedrpc.drivers.rabbit.listener import RabbitListener
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.pool import ConnectionPool
 from tracedrpc.drivers.rabbit.publisher import Publisher
+from tracedrpc.drivers.rabbit.questions import ASK_S, Questions
 from tracedrpc.drivers.rabbit.replies import Replies
 from tracedrpc.drivers.rabbit.topology import fanout_exchange, topic_exchange
 from tracedrpc.drivers.waiters import Waiters
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 MOST_NAME_BYTES: Final = 255
 """AMQP 0-9-1, 4.2.5.3: short strings carry a length of one octet."""
+
+ASKED: Final = frozenset({Stage.CONFIRM, Stage.UNROUTABLE, Stage.QUEUE_OR_SERVER, Stage.REPLY_LOST})
+"""Where a call may have died for reasons that its queue tells."""
 
 
 class RabbitDriver(Driver):
@@ -79,7 +83,9 @@ class RabbitDriver(Driver):
         self._waiters = Waiters(telemetry, self._allowed, options.max_message_size)
         self._courier.serve(self._publisher, self._waiters)
         self._replies = Replies(self._connector, self._waiters, options, telemetry)
+        self._questions = Questions(self._pool, telemetry)
         self._waiters.on_failed = self._replies.wake
+        self._waiters.inquire = self._inquire
 
     def _open_sender(self, deadline: Deadline) -> Link:
         link = self._connector.open("send", deadline)
@@ -97,7 +103,8 @@ class RabbitDriver(Driver):
         invocation.acquire_ns = monotonic_ns()
         waiter = waiters.expect(invocation)
         try:
-            self._await_replies(invocation)
+            if not replies.is_ready():
+                self._await_replies(invocation)
             shipment = Shipment(outgoing, invocation.deadline, invocation)
             self._publisher.send(shipment, invocation.deadline, request.retry)
             return waiters.result(waiter, replies.read_for)
@@ -110,12 +117,30 @@ class RabbitDriver(Driver):
             waiters.forget(waiter)
 
     def _await_replies(self, invocation: Invocation) -> None:
+        began_ns = monotonic_ns()
         try:
             self._replies.ensure(invocation.deadline)
         except ConnectFailed as error:
             invocation.stage = Stage.CONNECT
             method = invocation.request.method
             raise MessageDeliveryFailure(f"no reply queue for {method}: {error}") from error
+        finally:
+            invocation.connect_ns += monotonic_ns() - began_ns
+
+    def _inquire(self, invocation: Invocation) -> None:
+        """Learn of a call that has timed out what the broker and the connection of the replies know."""
+        is_on_its_way = invocation.published_ns and invocation.stage is not Stage.UNROUTABLE
+        if is_on_its_way and not self._replies.is_connected():
+            invocation.stage = Stage.REPLY_LOST
+        limit_s = min(ASK_S, invocation.deadline.at_s + ASK_S - monotonic())
+        if invocation.stage not in ASKED or limit_s <= 0:
+            return
+        state = self._questions.ask(invocation.routing_key, limit_s)
+        if state is None:
+            return
+        invocation.queue_missing = not state.exists
+        if state.exists:
+            invocation.queue_messages, invocation.queue_consumers = state.messages, state.consumers
 
     def cast(self, invocation: Invocation) -> None:
         """Send a request without a reply and wait until the broker has taken it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -11,6 +12,21 @@ if TYPE_CHECKING:
     from tracedrpc.drivers.rabbit.waker import Waker
     from tracedrpc.telemetry import ConnectionInfo
     from tracedrpc.wire.body import Properties
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What the broker says of a queue.
+
+    Attributes:
+        exists: False when there is none of that name; the counts mean nothing then.
+        messages: that wait for a consumer; delivered ones do not count.
+        consumers: None where they are not counted.
+    """
+
+    exists: bool
+    messages: int = 0
+    consumers: int | None = 0
 
 
 class Delivery(Protocol):
@@ -45,6 +61,8 @@ class Link(Protocol):
 
     info: ConnectionInfo
     used_s: float
+    taken_ns: int
+    """Since when a borrower of the pool holds it; 0 while none does."""
     unsettled: dict[int, Shipment]
     is_blocked: bool
     """The broker takes no messages on it now; `read` learns when it does again."""
@@ -66,6 +84,10 @@ class Link(Protocol):
 
     def delete_queue(self, name: str) -> None:
         """Delete a queue of ours."""
+        ...
+
+    def look_at(self, queue: str, timeout_s: float) -> QueueState | None:
+        """Ask how a queue stands; None when the broker does not say."""
         ...
 
     def publish(self, shipment: Shipment, timeout_s: float) -> None:

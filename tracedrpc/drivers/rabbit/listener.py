@@ -44,13 +44,15 @@ class RabbitListener(Listener):
         courier: Courier, options: Options, telemetry: Telemetry,
     ) -> None:
         self._topic = target.topic or ""
+        self._server = target.server or ""
+        self._slow_ns = int(options.slow_call_threshold * 1e9)
         self._connector = connector
         self._publisher = publisher
         self._courier = courier
         self._options = options
         self._telemetry = telemetry
         self._queues = server_queues(
-            target.exchange or exchange, self._topic, target.server or "", os.urandom(16).hex(), options,
+            target.exchange or exchange, self._topic, self._server, os.urandom(16).hex(), options,
         )
         self._fanout = self._queues[-1].name
         self._seen = Seen(options.dedup_window, options.dedup_most)
@@ -137,6 +139,7 @@ class RabbitListener(Listener):
             received = decode_request(
                 delivery.body, delivery.properties(),
                 fanout=delivery.consumer == self._fanout, max_bytes=self._options.max_message_size,
+                carrier_keys=self._telemetry.carrier_keys,
             )
         except DecodeError as error:
             self._telemetry.message_discarded(delivery.consumer, error.reason, delivery.body)
@@ -147,8 +150,8 @@ class RabbitListener(Listener):
         if received.monitor_timeout_s is not None or received.msg_id is not None:
             received.context["client_timeout"] = received.monitor_timeout_s
         self._handle(RabbitIncoming(
-            received, delivery, self._topic, self._publisher, self._courier,
-            self._options,
+            received, delivery, self._topic, self._server, self._publisher, self._courier,
+            self._options, self._slow_ns,
         ))
 
 

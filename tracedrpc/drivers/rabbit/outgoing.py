@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracedrpc._deadline import Deadline
     from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.message import Invocation
+    from tracedrpc.telemetry import ConnectionInfo, PoolStats
 
 PERSISTENT = 2
 TRANSIENT = 1
@@ -122,13 +123,26 @@ class Shipment:
             self._goes_on(Stage.POOL_ACQUIRE)
             invocation.acquire_ns = invocation.acquire_ns or monotonic_ns()
 
-    def holds(self, peer: str) -> None:
-        """Note that its sender holds a connection to that broker."""
+    def waits(self, pool: PoolStats) -> None:
+        """Note that no connection was idle when its sender asked for one."""
+        invocation = self.invocation
+        if invocation is not None and not invocation.acquired_ns:
+            invocation.pool = invocation.pool or pool
+
+    def connects(self, spent_ns: int) -> None:
+        """Note how long its sender has spent on a connection that had to be made, in vain or not."""
+        invocation = self.invocation
+        if invocation is not None and not invocation.acquired_ns:
+            invocation.connect_ns += spent_ns
+
+    def holds(self, connection: ConnectionInfo) -> None:
+        """Note that its sender holds a connection."""
         invocation = self.invocation
         if invocation is not None:
-            invocation.acquired_ns = monotonic_ns()
+            invocation.acquired_ns = invocation.acquired_ns or monotonic_ns()
             self._goes_on(Stage.PUBLISH)
-            invocation.peer = peer
+            invocation.peer = connection.peer
+            invocation.address = connection.address
             invocation.attempts += 1
 
     def handed_over(self) -> None:
@@ -138,6 +152,13 @@ class Shipment:
             invocation.published_ns = monotonic_ns()
             if invocation.stage is Stage.PUBLISH:
                 invocation.stage = Stage.CONFIRM
+
+    def came_back(self) -> None:
+        """Note that the broker had no queue for it."""
+        invocation = self.invocation
+        if invocation is not None:
+            invocation.stage = Stage.UNROUTABLE
+            invocation.returned_ns = invocation.returned_ns or monotonic_ns()
 
     def is_wanted(self) -> bool:
         """Tell whether sending it (again) still helps anybody."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from tracedrpc._deadline import Deadline
@@ -103,8 +104,12 @@ class Publisher:
         self._telemetry.publish_retried(
             shipment.invocation, shipment.outgoing.routing_key, reason_of(failure).value, delay_s,
         )
+        began_ns = monotonic_ns()
         # Another attempt without time would end as a time-out and hide why there was no earlier one.
-        if self._closing.wait(min(delay_s, deadline.left_s())) or deadline.is_expired():
+        is_over = self._closing.wait(min(delay_s, deadline.left_s())) or deadline.is_expired()
+        if isinstance(failure, ConnectFailed):
+            shipment.connects(monotonic_ns() - began_ns)
+        if is_over:
             raise self._failure(shipment, failure) from failure
 
     def _failure(self, shipment: Shipment, cause: Exception) -> MessageDeliveryFailure:
@@ -117,12 +122,12 @@ class Publisher:
     def _once(self, shipment: Shipment, deadline: Deadline, *, wait: bool) -> None:
         shipment.asks()
         try:
-            link = self._borrow(deadline)
+            link = self._borrow(shipment, deadline)
         except ConnectFailed:
             shipment.reached(Stage.CONNECT)
             raise
         try:
-            shipment.holds(link.info.peer)
+            shipment.holds(link.info)
             problem = self._hand_over(link, shipment, deadline, wait=wait)
         except BaseException as error:
             self._give_up(link, error)
@@ -157,10 +162,10 @@ class Publisher:
             link.read(min(deadline.left_s(), LOOK_S))
         return True
 
-    def _borrow(self, deadline: Deadline) -> Link:
+    def _borrow(self, shipment: Shipment, deadline: Deadline) -> Link:
         """Borrow a connection that the broker has not closed meanwhile."""
         while True:
-            link = self._pool.acquire(deadline)
+            link = self._pool.acquire(deadline, shipment)
             try:
                 if not self._is_tired(link) or not link.is_stale():
                     return link

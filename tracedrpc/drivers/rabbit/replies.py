@@ -51,14 +51,23 @@ class Replies:
         self._queue = reply_queue(os.urandom(16).hex(), options)
         self.name = self._queue.name
 
+    def is_ready(self) -> bool:
+        """Tell whether replies have begun to be received; `ensure` has nothing to do then."""
+        consumer = self._consumer
+        return consumer is not None and consumer.is_consuming()
+
+    def is_connected(self) -> bool:
+        """Tell whether the connection that replies come on lives, as far as is known."""
+        consumer = self._consumer
+        return consumer is not None and consumer.is_connected()
+
     def ensure(self, deadline: Deadline) -> None:
         """Return when replies are received; quick after the first time.
 
         Raises:
             ConnectFailed: no broker before the deadline.
         """
-        consumer = self._consumer
-        if consumer is None or not consumer.is_consuming():
+        if not self.is_ready():
             self._begun().wait_ready(deadline)
 
     def _begun(self) -> Consumer:

@@ -10,6 +10,9 @@ import contextlib
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
+from amqp.exceptions import ChannelError
+
+from tracedrpc.drivers.rabbit.link import QueueState
 from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.wire.body import COMPRESSION, Properties
 
@@ -61,6 +64,7 @@ class VirtualLink:
     ) -> None:
         self.info = info
         self.used_s = monotonic()
+        self.taken_ns = 0
         self.unsettled: dict[int, Shipment] = {}
         self._connection = connection
         self._channel = connection.channel()
@@ -93,6 +97,14 @@ class VirtualLink:
     def delete_queue(self, name: str) -> None:
         """Delete a queue of ours."""
         self._channel.queue_delete(name)
+
+    def look_at(self, queue: str, timeout_s: float) -> QueueState:  # noqa: ARG002 - cannot block
+        """Ask how a queue stands; nobody counts its consumers."""
+        try:
+            found = self._channel.queue_declare(queue, passive=True)
+        except ChannelError:
+            return QueueState(exists=False)
+        return QueueState(exists=True, messages=found.message_count, consumers=None)
 
     def publish(self, shipment: Shipment, timeout_s: float) -> None:  # noqa: ARG002 - cannot block
         """Hand a message to the transport; it counts as confirmed."""
