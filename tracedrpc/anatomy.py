@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracedrpc.clocks import CLOCKS, Clocks, Quality
 from tracedrpc.message import Mode, Stage
@@ -49,9 +48,8 @@ class Phase(StrEnum):
     """Decoding and deserializing the result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anatomy:
-    """The phases of one call, in ns.
+class Anatomy(NamedTuple):
+    """The phases of one call, in ns. A tuple, because it is made for each and that is quicker.
 
     Attributes:
         phases: in the order of the way; they add up to `elapsed_ns`.
@@ -184,9 +182,12 @@ class _Cuts:
         """Give the time up to a stamp to a phase; 0 means that it was not reached."""
         if not stamp_ns:
             return
-        stamp_ns = min(max(stamp_ns, self.at_ns), self.ended_ns)
-        self.phases[phase] = self.phases.get(phase, 0) + stamp_ns - self.at_ns
-        self.at_ns = stamp_ns
+        took_ns = min(stamp_ns, self.ended_ns) - self.at_ns
+        if took_ns > 0:
+            self.phases[phase] = self.phases.get(phase, 0) + took_ns
+            self.at_ns += took_ns
+        else:
+            self.phases.setdefault(phase, 0)
 
     def rest(self, phase: Phase) -> None:
         """Give what is left to a phase; when nothing is, it was not reached."""

@@ -8,9 +8,8 @@ narrow one. No clock has to be right, and none is asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 MOST_SERVERS: Final = 1000
 WINDOW_NS: Final = 30_000_000_000
@@ -29,8 +28,7 @@ class Quality(StrEnum):
     """They do not; the difference was estimated and taken out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """Bounds of (server's clock - our clock), in ns; `at_ns` is when it was learnt, monotonic."""
 
     low_ns: int

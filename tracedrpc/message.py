@@ -220,6 +220,11 @@ class Invocation:
         """What came back, not yet deserialized; for telemetry that was asked to tell it."""
         self._anatomy: Anatomy | None = None
 
+    def began(self, began_ns: int) -> None:
+        """Count it from an earlier instant: before its arguments were serialized."""
+        self.started_wall_ns -= self.started_ns - began_ns
+        self.started_ns = began_ns
+
     def is_slow(self) -> bool:
         """Tell whether it took, by its end or until now, as long as what counts as slow."""
         return 0 < self.slow_ns <= (self.ended_ns or monotonic_ns()) - self.started_ns

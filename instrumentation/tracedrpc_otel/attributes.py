@@ -6,6 +6,7 @@ what does not fit is told under the one name `_OTHER`, with the true name as an 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from opentelemetry.trace import SpanKind
@@ -102,7 +103,7 @@ class ServerStarts:
 
         It may when its method is remembered, or can be: False when there are too many already.
         """
-        return self._table.keep(_server_key(incoming), start)
+        return start.is_kept or self._table.keep(_server_key(incoming), replace(start, is_kept=True))
 
     def other(self, mode: Mode) -> str:
         """Return the name of the span of a request whose method must not name it."""

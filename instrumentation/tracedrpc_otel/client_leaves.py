@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from opentelemetry.trace import SpanKind
 
 from tracedrpc import semconv as names
+from tracedrpc.anatomy import Phase, anatomy_of
 from tracedrpc.exceptions import MessageDeliveryFailure, MessageUndeliverable
 from tracedrpc.message import Stage
 from tracedrpc_otel.connection_leaves import GAP_NS, acquire
-from tracedrpc_otel.destinations import REPLY_TEMPLATE, publish, reply_received, template
+from tracedrpc_otel.destinations import REPLY_TEMPLATE, publish, reply_queued, reply_received, template
 from tracedrpc_otel.outcomes import is_timeout
 from tracedrpc_otel.records import EventRecord, SpanRecord
 from tracedrpc_otel.settings import ReplyWait
@@ -49,27 +50,27 @@ class Ended(NamedTuple):
     reply_wait: ReplyWait
 
 
-def leaves_of_call(ended: Ended, way: WayIn, events: tuple[EventRecord, ...]) -> list[SpanRecord]:
+def leaves_of_call(ended: Ended, way: WayIn | None, events: tuple[EventRecord, ...]) -> list[SpanRecord]:
     """Return the finished children of a call, with the events of its publish."""
     receive = _receive(ended)
     publish = _publish(ended, way, events, receive)
-    found = (_acquire(ended, way), publish, receive)
+    found = (_acquire(ended, way), publish, _way_back(ended), receive)
     return [leaf for leaf in found if leaf is not None]
 
 
-def leaves_of_cast(ended: Ended, way: WayIn) -> list[SpanRecord]:
+def leaves_of_cast(ended: Ended, way: WayIn | None) -> list[SpanRecord]:
     """Return the finished children of a cast: its own span is the publish."""
     acquired = _acquire(ended, way)
     return [*(() if acquired is None else (acquired,)), *_reconnects(ended, way, ended.failure)]
 
 
-def _acquire(ended: Ended, way: WayIn) -> SpanRecord | None:
+def _acquire(ended: Ended, way: WayIn | None) -> SpanRecord | None:
     return acquire(ended.invocation, way, ended.failure, ended.end_ns, least_ns=ended.least_ns)
 
 
-def _reconnects(ended: Ended, way: WayIn, failure: SafeText | None) -> tuple[SpanRecord, ...]:
+def _reconnects(ended: Ended, way: WayIn | None, failure: SafeText | None) -> tuple[SpanRecord, ...]:
     invocation = ended.invocation
-    if not (way.count and invocation.acquired_ns):
+    if way is None or not invocation.acquired_ns:
         return ()
     return way.connects(
         invocation.wall_ns, failure, least_ns=ended.least_ns, since_ns=invocation.acquired_ns,
@@ -77,7 +78,7 @@ def _reconnects(ended: Ended, way: WayIn, failure: SafeText | None) -> tuple[Spa
 
 
 def _publish(
-    ended: Ended, way: WayIn, events: tuple[EventRecord, ...], receive: SpanRecord | None,
+    ended: Ended, way: WayIn | None, events: tuple[EventRecord, ...], receive: SpanRecord | None,
 ) -> SpanRecord | None:
     """From the connection in hand to the last byte at the socket, or to the failure to get there."""
     invocation = ended.invocation
@@ -89,9 +90,10 @@ def _publish(
         end_ns, failure = invocation.wall_ns(invocation.published_ns), None
     siblings_ns = (_server_start_ns(invocation), None if receive is None else receive.start_ns)
     end_ns = _before(end_ns, start_ns, *siblings_ns)
+    where = template(invocation)
     return SpanRecord(
-        f"publish {template(invocation)}", SpanKind.CLIENT, start_ns, end_ns,
-        _publish_attributes(ended, failure), failure, events,
+        f"publish {where}", SpanKind.CLIENT, start_ns, end_ns,
+        _publish_attributes(ended, where, failure), failure, events,
         children=_reconnects(ended, way, failure),
     )
 
@@ -105,9 +107,9 @@ def _died_publishing(ended: Ended) -> bool:
     return not invocation.published_ns or (error is not None and is_unroutable)
 
 
-def _publish_attributes(ended: Ended, failure: SafeText | None) -> Attributes:
+def _publish_attributes(ended: Ended, where: SafeText, failure: SafeText | None) -> Attributes:
     invocation = ended.invocation
-    attributes = publish(invocation)
+    attributes = publish(invocation, where)
     tell_delivery(invocation, attributes)
     if ended.is_full:
         attributes[names.BODY_SIZE] = invocation.body_bytes
@@ -127,6 +129,29 @@ def tell_delivery(invocation: Invocation, attributes: Attributes) -> None:
     if invocation.confirmed_ns and invocation.published_ns:
         confirm_ns = invocation.confirmed_ns - invocation.published_ns
         attributes[names.CONFIRM_MS] = max(0, confirm_ns) / 1e6
+
+
+def _way_back(ended: Ended) -> SpanRecord | None:
+    """From the server's end to the reply's arrival: its publish, the broker, the reply queue.
+
+    Nobody lived through it, as nobody did through the time in the request's queue.
+    """
+    invocation = ended.invocation
+    times = invocation.server_times
+    if times is None or invocation.replied_ns - invocation.published_ns < ended.least_ns:
+        return None
+    if ended.reply_wait is not ReplyWait.LEG:
+        return None
+    anatomy = anatomy_of(invocation)
+    took_ns = anatomy.phases.get(Phase.RETURN, 0)
+    if took_ns < max(ended.least_ns, 1) or anatomy.quality is None:
+        return None
+    arrived_ns = invocation.wall_ns(invocation.replied_ns)
+    start_ns, end_ns = max(arrived_ns - took_ns, times.sent_ns) + GAP_NS, arrived_ns - GAP_NS
+    if end_ns <= start_ns:
+        return None  # the server's clock is ahead, and so is its span
+    attributes = reply_queued(invocation.system, invocation.reply_queue, anatomy.quality)
+    return SpanRecord(f"queue {REPLY_TEMPLATE}", SpanKind.INTERNAL, start_ns, end_ns, attributes)
 
 
 def _receive(ended: Ended) -> SpanRecord | None:

@@ -43,14 +43,13 @@ _SLOW: Final = SafeText("slow")
 class CallScope(SpanScope):
     """CLIENT around a call, PRODUCER around a cast; what is below it is made at its end."""
 
-    __slots__ = ("_heartbeats", "_publishing", "invocation", "start")
+    _heartbeats: Heartbeats | None = None
+    _publishing: tuple[EventRecord, ...] = ()
 
     def __init__(self, invocation: Invocation, start: Start, kit: Kit) -> None:
         super().__init__(kit)
         self.invocation = invocation
         self.start = start
-        self._publishing: list[EventRecord] = []
-        self._heartbeats: Heartbeats | None = None
 
     def heartbeat(self) -> None:
         """The server says that it works; reply thread."""
@@ -67,8 +66,8 @@ class CallScope(SpanScope):
     def published(self, record: EventRecord) -> None:
         """Something happened to the message on its way to the broker; any thread."""
         if self.invocation.request.mode is Mode.CALL and self._kit.draws_leaves:
-            del self._publishing[_MOST_EVENTS - 1:]  # the first ones, and the last
-            self._publishing.append(record)  # for the span of the publish, which is made at the end
+            # For the span of the publish, which is made at the end: the first ones, and the last.
+            self._publishing = (*self._publishing[: _MOST_EVENTS - 1], record)
         else:
             self.event(record)
 
@@ -131,7 +130,7 @@ class CallScope(SpanScope):
             invocation, error, failure, end_wall_ns, least_ns, kit.draws_all, kit.settings.reply_wait,
         )
         if invocation.request.mode is Mode.CALL:
-            events = kit.router.for_span(tuple(self._publishing), live.context)
+            events = kit.router.for_span(self._publishing, live.context)
             leaves = leaves_of_call(ended, self.way, events)
         else:
             leaves = leaves_of_cast(ended, self.way)

@@ -24,6 +24,8 @@ GAP_NS: Final = 1000
 MOST_ATTEMPTS: Final = 16
 """Of one call: the first ones, and the last. A broker that is away for an hour is tried a thousand times."""
 
+_HIT: Final = SafeText("hit")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -63,7 +65,10 @@ class WayIn:
         self.attempts.append(Attempt(self.count, connection, begun_ns, ended_ns, reason))
 
     def asked(self, pool: str, result: str) -> None:
-        """Keep how the first asking for a connection ended; later ones belong to retries."""
+        """Keep how the first asking for a connection ended; later ones belong to retries.
+
+        That there was an idle one is not worth keeping: it is what is said when nothing is heard.
+        """
         if not self.result:
             self.pool, self.result = pool, result
 
@@ -88,7 +93,7 @@ class WayIn:
 
 
 def acquire(
-    invocation: Invocation, way: WayIn, failure: SafeText | None, end_wall_ns: int, *, least_ns: int,
+    invocation: Invocation, way: WayIn | None, failure: SafeText | None, end_wall_ns: int, *, least_ns: int,
 ) -> SpanRecord | None:
     """Return the span from asking for a connection to holding one, or to the call's failure.
 
@@ -101,13 +106,17 @@ def acquire(
     if end_ns <= start_ns or end_ns - start_ns < least_ns:
         return None
     attributes, failure = _pool(invocation.pool), None if is_held else failure
-    if way.result:
+    if way is not None and way.result:
         attributes |= {names.POOL_NAME: safe(way.pool), names.POOL_RESULT: safe(way.result)}
+    elif is_held:
+        attributes[names.POOL_RESULT] = _HIT
     if failure is not None:
         attributes[names.ERROR_TYPE] = failure
     return SpanRecord(
         "acquire connection", SpanKind.INTERNAL, start_ns, end_ns, attributes, failure,
-        children=way.connects(invocation.wall_ns, failure, least_ns=0, before_ns=invocation.acquired_ns),
+        children=() if way is None else way.connects(
+            invocation.wall_ns, failure, least_ns=0, before_ns=invocation.acquired_ns,
+        ),
     )
 
 

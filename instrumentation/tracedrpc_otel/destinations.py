@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 from tracedrpc import semconv as names
 from tracedrpc._safe import SafeText, safe
 from tracedrpc.message import Mode
+from tracedrpc_otel.records import word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tracedrpc.clocks import Quality
     from tracedrpc.driver import Incoming
     from tracedrpc.message import Invocation
     from tracedrpc_otel.records import Attributes, Value
@@ -66,9 +68,11 @@ def _queue_template(exchange: str, routing_key: str, topic: str) -> SafeText:
     return destination(exchange, f"{topic}.{{server}}" if is_directed else routing_key)
 
 
-def publish(invocation: Invocation) -> Attributes:
+def publish(invocation: Invocation, template: SafeText) -> Attributes:
     """Return what the conventions for messaging say about the publish of one request."""
-    attributes = _publish(invocation.system, invocation.peer, invocation.address) | sent_to(invocation)
+    attributes = _publish(invocation.system, invocation.peer, invocation.address).copy()
+    attributes |= _sent_to(invocation.exchange, invocation.routing_key, template)
+    attributes[names.MESSAGE_ID] = safe(invocation.request.unique_id)
     if invocation.request.msg_id:
         attributes[names.CONVERSATION_ID] = safe(invocation.request.msg_id)
     return attributes
@@ -124,6 +128,30 @@ def reply_received(system: str, queue: str, msg_id: str | None) -> Attributes:
 def reply_published(system: str, queue: str | None, msg_id: str | None) -> Attributes:
     """Return what the conventions for messaging say about the publish of a reply."""
     return _reply(system, _PUBLISH, _SEND, queue or "") | _conversation(msg_id)
+
+
+def reply_queued(system: str, queue: str, quality: Quality) -> Attributes:
+    """Return what is to be said about a reply's time on its way and in its queue."""
+    attributes: Attributes = {
+        names.SYNTHETIC: True,
+        names.QUEUE_QUALITY: word(quality),
+        names.MESSAGING_SYSTEM: safe(system),
+        names.DESTINATION_TEMPLATE: REPLY_TEMPLATE,
+    }
+    if queue:
+        attributes[names.DESTINATION] = safe(queue)
+    return attributes
+
+
+def request_queued(incoming: Incoming, quality: Quality) -> Attributes:
+    """Return what is to be said about a request's time in its queue."""
+    return {
+        names.SYNTHETIC: True,
+        names.QUEUE_QUALITY: word(quality),
+        names.MESSAGING_SYSTEM: safe(incoming.system),
+        names.DESTINATION: destination(incoming.exchange, incoming.routing_key, incoming.queue),
+        names.DESTINATION_TEMPLATE: queue_template(incoming),
+    }
 
 
 @lru_cache(_MOST)

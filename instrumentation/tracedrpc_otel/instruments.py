@@ -65,8 +65,8 @@ PROCESS_DURATION: Final = Instrument(
 )
 QUEUE_DURATION: Final = Instrument(
     "tracedrpc.server.queue.duration", Kind.HISTOGRAM, "s",
-    "From sent, by the sender's clock, to delivered, by the server's: how long requests wait in queues.",
-    "a request that says when it was sent has been worked on, unless the clocks contradict each other",
+    "How long requests were in queues and on the way there, by both clocks; estimated where they disagree.",
+    "a request that says when it was sent has been worked on",
     (names.DESTINATION_TEMPLATE, names.QUEUE_QUALITY),
     QUEUE_BUCKETS,
 )

@@ -31,9 +31,6 @@ STATE_LIMIT: Final = 512
 STATE_MEMBERS: Final = 32
 """Limits of https://www.w3.org/TR/trace-context/#tracestate-limits."""
 
-_USUAL_CHARS: Final = 55
-_DASHES: Final = 3
-_CHARACTERS: Final = "0123456789abcdef-"
 _PARENT: Final = re.compile(
     r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:(-.*)|[ \t]*)$",
 )
@@ -82,10 +79,12 @@ class TraceContext:
         parent = carrier.get(TRACEPARENT)
         if not isinstance(parent, str) or len(parent) > PARENT_LIMIT:
             return None
-        fields = _usual(parent) or _unusual(parent)
-        if fields is None or fields[0] == "ff":
+        match = _PARENT.match(parent)
+        if match is None:
             return None
-        _, trace_id, span_id, flags = fields
+        version, trace_id, span_id, flags, more = match.groups()
+        if version == "ff" or (more and version == "00"):
+            return None
         context = SpanContext(
             int(trace_id, 16),
             int(span_id, 16),
@@ -94,22 +93,6 @@ class TraceContext:
             trace_state=parse_tracestate(carrier.get(TRACESTATE)),
         )
         return context if context.is_valid else None
-
-
-def _usual(parent: str) -> tuple[str, str, str, str] | None:
-    """Return the four fields of a traceparent as everybody writes it, or None; a third of a regex's time."""
-    if len(parent) != _USUAL_CHARS or parent.strip(_CHARACTERS) or parent.count("-") != _DASHES:
-        return None
-    fields = parent[:2], parent[3:35], parent[36:52], parent[53:]
-    return fields if parent[2] == parent[35] == parent[52] == "-" else None
-
-
-def _unusual(parent: str) -> tuple[str, str, str, str] | None:
-    """Return the four fields of a traceparent with spaces around it, or with more fields after them."""
-    match = _PARENT.match(parent)
-    if match is None or (match[5] and match[1] == "00"):
-        return None
-    return match[1], match[2], match[3], match[4]
 
 
 class GlobalFormat:

@@ -104,9 +104,11 @@ class Start:
         name, kind: as on the span.
         attributes: those that samplers may look at.
         rpc_method: the value of `rpc.method`.
+        is_kept: it is remembered; there is a bound for that.
     """
 
     name: str
     kind: SpanKind
     attributes: Mapping[str, Value]
     rpc_method: SafeText
+    is_kept: bool = False

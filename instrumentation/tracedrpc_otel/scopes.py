@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,6 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from tracedrpc.message import NO_CARRIER
 from tracedrpc.telemetry import Scope
-from tracedrpc_otel.connection_leaves import WayIn
 from tracedrpc_otel.settings import Detail
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from tracedrpc_otel.capture import Capture
+    from tracedrpc_otel.connection_leaves import WayIn
     from tracedrpc_otel.events import EventRouter
     from tracedrpc_otel.propagation import Wire
     from tracedrpc_otel.records import EventRecord
@@ -61,41 +60,17 @@ class Kit:
         return int(self.settings.phase_min_ms * 1e6)
 
 
-class Current:
-    """Makes a context the current one of this thread, and undoes it."""
-
-    __slots__ = ("_token",)
-
-    def __init__(self) -> None:
-        self._token: Token[Context] | None = None
-
-    def attach(self, context: Context) -> None:
-        """Make it current."""
-        self._token = attach(context)
-
-    def detach(self) -> None:
-        """Make current again what was before; harmless when it cannot be done.
-
-        By the token itself, because `opentelemetry.context.detach` logs an error with a stack
-        when the work ended in another `contextvars` context than it began in.
-        """
-        token, self._token = self._token, None
-        if token is not None:
-            with suppress(ValueError, RuntimeError):
-                token.var.reset(token)
-
-
 class ContextScope(Scope):
     """Sends a trace context along without recording anything, and has it current inside."""
 
-    __slots__ = ("_carrier", "_current", "_ids", "_span_context", "_wire")
+    # Defaults of the class: there are two scopes to a call, and most of this is never set.
+    _carrier: Mapping[str, str] | None = None
+    _ids: Mapping[str, str] | None = None
+    _token: Token[Context] | None = None
 
     def __init__(self, wire: Wire, span_context: SpanContext | None = None) -> None:
         self._wire = wire
         self._span_context = span_context or INVALID_SPAN_CONTEXT
-        self._current = Current()
-        self._carrier: Mapping[str, str] | None = None
-        self._ids: Mapping[str, str] | None = None
 
     @property
     def carrier(self) -> Mapping[str, str]:  # type: ignore[override]  # read-only here
@@ -111,11 +86,23 @@ class ContextScope(Scope):
             self._ids = ids_of(self._span_context)
         return self._ids
 
+    def _detach(self) -> None:
+        """Make current again what was before `attach`; harmless when it cannot be done.
+
+        By the token itself, because `opentelemetry.context.detach` logs an error with a stack
+        when the work ended in another `contextvars` context than it began in.
+        """
+        token, self._token = self._token, None
+        if token is None:
+            return
+        try:
+            token.var.reset(token)
+        except (ValueError, RuntimeError):
+            return
+
 
 class PassingScope(ContextScope):
     """For a process without an SDK: the trace goes through it, whole and unrecorded."""
-
-    __slots__ = ("_context",)
 
     def __init__(
         self, wire: Wire, span_context: SpanContext | None, context: Context | None = None,
@@ -125,33 +112,33 @@ class PassingScope(ContextScope):
 
     def __enter__(self) -> Self:
         if self._context is not None:
-            self._current.attach(self._context)
+            self._token = attach(self._context)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._current.detach()
+        self._detach()
 
 
 class SpanScope(ContextScope):
     """One live span; subclasses begin it in `_begin` and tell in `_tell` how it ended."""
 
-    __slots__ = ("_error", "_expected", "_kit", "_live", "_outer", "_told", "way")
+    way: WayIn | None = None
+    """What its own thread learns while it gets itself connections; None while that is nothing."""
+    live: LiveSpan | None = None
+    """The span, once begun."""
+    _outer: SpanScope | None = None
+    _error: BaseException | None = None
+    _expected = False
+    _told = 0
 
     def __init__(self, kit: Kit) -> None:
-        super().__init__(kit.wire)
         self._kit = kit
-        self._live: LiveSpan | None = None
-        self._outer: SpanScope | None = None
-        self._error: BaseException | None = None
-        self._expected = False
-        self._told = 0
-        self.way = WayIn()
-        """What its own thread learns while it gets itself connections."""
+        self._wire = kit.wire
 
     def __enter__(self) -> Self:
-        live = self._live = self._begin()
+        live = self.live = self._begin()
         self._span_context = live.span_context
-        self._current.attach(live.context)
+        self._token = attach(live.context)
         self._outer, _here.scope = _here.scope, self
         return self
 
@@ -159,10 +146,11 @@ class SpanScope(ContextScope):
         if _here.scope is self:
             _here.scope = self._outer
         self._outer = None
-        self._current.detach()
-        live, error = self._live, exc_info[1] if len(exc_info) > 1 else None
+        self._detach()
+        live = self.live
         if live is None or not live.is_recording():
             return
+        error = exc_info[1] if exc_info else None
         if isinstance(error, BaseException):
             self._error, self._expected = error, False
         self._tell(live)
@@ -177,7 +165,7 @@ class SpanScope(ContextScope):
         Of very many the first ones are told and then ever fewer: the SDK keeps 128 events of a
         span and drops the oldest, the beginning of the story.
         """
-        live = self._live
+        live = self.live
         if live is not None and live.is_recording():
             count = self._told = self._told + 1
             if count > _ALL_EVENTS and count & (count - 1):
@@ -187,17 +175,12 @@ class SpanScope(ContextScope):
 
     def is_recording(self) -> bool:
         """Tell whether anything told now would still be kept."""
-        return self._live is not None and self._live.is_recording()
+        return self.live is not None and self.live.is_recording()
 
     def is_current(self) -> bool:
         """Tell whether its span is this thread's current one, and none of the application's below it."""
         here = trace.get_current_span().get_span_context()
-        return self._live is not None and here.span_id == self._span_context.span_id
-
-    @property
-    def live(self) -> LiveSpan | None:
-        """The span, once begun."""
-        return self._live
+        return self.live is not None and here.span_id == self._span_context.span_id
 
     def _begin(self) -> LiveSpan:
         raise NotImplementedError

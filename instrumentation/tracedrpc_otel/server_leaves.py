@@ -12,9 +12,9 @@ from tracedrpc.exceptions import EncodeError
 from tracedrpc_otel.answered import function_name
 from tracedrpc_otel.attributes import NAME_LIMIT
 from tracedrpc_otel.connection_leaves import GAP_NS
-from tracedrpc_otel.destinations import REPLY_TEMPLATE, destination, queue_template, reply_published
+from tracedrpc_otel.destinations import REPLY_TEMPLATE, queue_template, reply_published, request_queued
 from tracedrpc_otel.outcomes import error_type
-from tracedrpc_otel.records import SpanRecord, word
+from tracedrpc_otel.records import SpanRecord
 
 if TYPE_CHECKING:
     from tracedrpc_otel.answered import Answered
@@ -34,15 +34,10 @@ def queue(answered: Answered, *, least_ns: int) -> SpanRecord | None:
     start_ns, end_ns = delivered_ns - waited.ns, delivered_ns - GAP_NS
     if end_ns <= start_ns:
         return None
-    template = queue_template(incoming)
-    attributes: Attributes = {
-        names.SYNTHETIC: True,
-        names.QUEUE_QUALITY: word(waited.quality),
-        names.MESSAGING_SYSTEM: safe(incoming.system),
-        names.DESTINATION: destination(incoming.exchange, incoming.routing_key, incoming.queue),
-        names.DESTINATION_TEMPLATE: template,
-    }
-    return SpanRecord(f"queue {template}", SpanKind.INTERNAL, start_ns, end_ns, attributes)
+    return SpanRecord(
+        f"queue {queue_template(incoming)}", SpanKind.INTERNAL, start_ns, end_ns,
+        request_queued(incoming, waited.quality),
+    )
 
 
 def handle(answered: Answered, method: str, *, least_ns: int) -> SpanRecord | None:
@@ -71,7 +66,7 @@ def handle(answered: Answered, method: str, *, least_ns: int) -> SpanRecord | No
 
 
 def publish_reply(
-    answered: Answered, way: WayIn, events: tuple[EventRecord, ...], *, least_ns: int,
+    answered: Answered, way: WayIn | None, events: tuple[EventRecord, ...], *, least_ns: int,
 ) -> SpanRecord | None:
     """Return the span from the stamp in the reply, at which SERVER ends, to its last byte at the socket.
 
@@ -85,5 +80,7 @@ def publish_reply(
         f"publish {REPLY_TEMPLATE}", SpanKind.PRODUCER,
         timeline.wall_ns(timeline.replied_ns), timeline.wall_ns(timeline.handed_ns),
         reply_published(incoming.system, received.reply_queue, received.msg_id), None, events,
-        children=way.connects(timeline.wall_ns, None, least_ns=least_ns, since_ns=timeline.replied_ns),
+        children=() if way is None else way.connects(
+            timeline.wall_ns, None, least_ns=least_ns, since_ns=timeline.replied_ns,
+        ),
     )

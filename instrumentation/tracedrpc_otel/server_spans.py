@@ -11,7 +11,7 @@ from tracedrpc import semconv as names
 from tracedrpc.message import Mode
 from tracedrpc_otel.answered import Answered
 from tracedrpc_otel.attributes import OTHER
-from tracedrpc_otel.heartbeats import Heartbeats
+from tracedrpc_otel.heartbeats import SentHeartbeats
 from tracedrpc_otel.outcomes import description, is_unknown_method, server_exception
 from tracedrpc_otel.records import Ending, EventRecord
 from tracedrpc_otel.scopes import PassingScope, SpanScope
@@ -39,10 +39,12 @@ class ProcessScope(SpanScope):
     reply, by as little as 0.2 ms, is off Jaeger's critical path.
     """
 
-    __slots__ = (
-        "_beats", "_context", "_gap_ns", "_heartbeat_ns", "_heartbeats", "_method", "_overrun_ns",
-        "_queue_times", "_remote", "_replying", "_starts", "incoming", "start", "waited",
-    )
+    waited: QueueTime | None = None
+    """How long the request was in its queue, None when nobody knows."""
+    _heartbeats: SentHeartbeats | None = None
+    _method: SafeText | None = None
+    _overrun_ns = 0
+    _replying: tuple[EventRecord, ...] = ()
 
     def __init__(
         self, incoming: Incoming, starts: ServerStarts, kit: Kit, queue_times: QueueTimes,
@@ -50,24 +52,11 @@ class ProcessScope(SpanScope):
         super().__init__(kit)
         self.incoming = incoming
         self.start: Start = starts.of(incoming)
-        self.waited: QueueTime | None = None
-        """How long the request was in its queue, None when nobody knows."""
         self._starts = starts
-        self._method: SafeText | None = None
         self._queue_times = queue_times
         carrier = incoming.received.carrier
         self._remote = kit.wire.read(carrier)
         self._context = kit.wire.context(self._remote, carrier)
-        self._heartbeats: Heartbeats | None = None
-        self._heartbeat_ns = 0
-        self._gap_ns = 0
-        self._beats = 0
-        self._overrun_ns = 0
-        self._replying: list[EventRecord] = []
-
-    def __enter__(self) -> Self:
-        self.waited = self._queue_times.begin(self.incoming)
-        return super().__enter__()
 
     def __exit__(self, *exc_info: object) -> None:
         self._queue_times.end()
@@ -81,12 +70,8 @@ class ProcessScope(SpanScope):
             return
         now_ns = monotonic_ns()
         if self._heartbeats is None:
-            self._heartbeats = Heartbeats("heartbeat_sent")
-        else:
-            self._gap_ns = max(self._gap_ns, now_ns - self._heartbeat_ns)
-        self._heartbeat_ns = now_ns
-        self._beats += 1
-        record = self._heartbeats.beat(self._beats, self._gap_ns, self.incoming.timeline.wall_ns(now_ns))
+            self._heartbeats = SentHeartbeats()
+        record = self._heartbeats.beat(now_ns, self.incoming.timeline.wall_ns(now_ns))
         if record is not None:
             self.event(record)
 
@@ -100,13 +85,14 @@ class ProcessScope(SpanScope):
     def event(self, record: EventRecord) -> None:
         """Add an event; those that come after the reply's stamp belong to its publish."""
         if self.incoming.timeline.replied_ns and len(self._replying) < _MOST_EVENTS:
-            self._replying.append(record)
+            self._replying = (*self._replying, record)
         else:
             super().event(record)
 
     # ---- beginning and end --------------------------------------------------------------------
 
     def _begin(self) -> LiveSpan:
+        self.waited = self._queue_times.begin(self.incoming)
         timeline, remote, parent = self.incoming.timeline, self._remote, self._context
         is_linked = remote is not None and self.incoming.received.dead_letter is not None
         if self._is_apart():
@@ -133,7 +119,7 @@ class ProcessScope(SpanScope):
         events: tuple[EventRecord, ...] = ()
         try:
             events = self._kit.router.for_span(self._events(end_ns), live.context)
-            replying = self._kit.router.for_span(tuple(self._replying), live.context)
+            replying = self._kit.router.for_span(self._replying, live.context)
             answered = self._answered(end_ns)
             reason = answered.keep_reason()
             attributes = answered.attributes(self._kit, reason)
@@ -148,7 +134,8 @@ class ProcessScope(SpanScope):
 
     def _answered(self, end_ns: int) -> Answered:
         return Answered(
-            self.incoming, self._error, self._expected, end_ns, self.waited, self._overrun_ns, self._beats,
+            self.incoming, self._error, self._expected, end_ns, self.waited, self._overrun_ns,
+            0 if self._heartbeats is None else self._heartbeats.count,
             self._remote if self._is_apart() else None,
         )
 
@@ -194,7 +181,8 @@ class ProcessScope(SpanScope):
 class UnrecordedRequest(PassingScope):
     """A request of which there is no span, but whose time in the queue somebody wants to know."""
 
-    __slots__ = ("_incoming", "_queue_times", "waited")
+    waited: QueueTime | None = None
+    """How long the request was in its queue, None when nobody knows."""
 
     def __init__(
         self, incoming: Incoming, remote: SpanContext | None, kit: Kit, queue_times: QueueTimes,
@@ -202,8 +190,6 @@ class UnrecordedRequest(PassingScope):
         super().__init__(kit.wire, remote, kit.wire.context(remote, incoming.received.carrier))
         self._incoming = incoming
         self._queue_times = queue_times
-        self.waited: QueueTime | None = None
-        """How long the request was in its queue, None when nobody knows."""
 
     def __enter__(self) -> Self:
         self.waited = self._queue_times.begin(self._incoming)

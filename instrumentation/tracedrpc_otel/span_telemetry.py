@@ -13,6 +13,7 @@ from tracedrpc._safe import safe
 from tracedrpc.telemetry import SILENCE, Scope, Telemetry
 from tracedrpc_otel.attributes import ClientStarts, ServerStarts
 from tracedrpc_otel.client_spans import CallScope
+from tracedrpc_otel.connection_leaves import WayIn
 from tracedrpc_otel.destinations import address_attributes, broker
 from tracedrpc_otel.forks import weakly
 from tracedrpc_otel.late_replies import DeadCalls
@@ -159,7 +160,7 @@ class SpanTelemetry(Telemetry):  # noqa: PLR0904 - one method for each thing tha
         took_ms = connection.connect_ns / 1e6
         self._here("connection_ready", _connection(connection) | {names.DURATION_MS: took_ms})
         ready_ns = connection.ready_ns or monotonic_ns()
-        _attempted(connection, ready_ns - connection.connect_ns, ready_ns)
+        _way_here().attempted(connection, ready_ns - connection.connect_ns, ready_ns)
 
     def connect_failed(self, connection: ConnectionInfo, reason: str, duration_ns: int) -> None:
         """A connection could not be made; `reason` is one of `errors.Reason`."""
@@ -168,19 +169,18 @@ class SpanTelemetry(Telemetry):  # noqa: PLR0904 - one method for each thing tha
             names.REASON: safe(reason), names.DURATION_MS: duration_ns / 1e6,
         })
         now_ns = monotonic_ns()
-        _attempted(connection, now_ns - duration_ns, now_ns, reason)
+        _way_here().attempted(connection, now_ns - duration_ns, now_ns, reason)
 
     def connection_acquired(self, pool: Pool, result: str, waited_ns: int) -> None:
         """A thread got a connection: "hit" (was idle), "created" or "waited"."""
         super().connection_acquired(pool, result, waited_ns)
-        _asked(pool, result)
-        if result != "hit":
-            self._of_pool(pool, "connection_acquired", result, waited_ns)
+        _way_here().asked(pool.name, result)
+        self._of_pool(pool, "connection_acquired", result, waited_ns)
 
     def acquire_failed(self, pool: Pool, reason: str, waited_ns: int) -> None:
         """A thread got no connection: "timeout", "closed" or "connect_failed"."""
         super().acquire_failed(pool, reason, waited_ns)
-        _asked(pool, reason)
+        _way_here().asked(pool.name, reason)
         self._of_pool(pool, "acquire_failed", reason, waited_ns)
 
     def connection_expired(self, connection: ConnectionInfo, idle_s: float) -> None:
@@ -246,18 +246,13 @@ def inner(scope: Scope | None) -> Scope | None:
     return getattr(scope, "inner", scope)
 
 
-def _attempted(connection: ConnectionInfo, begun_ns: int, ended_ns: int, reason: str = "") -> None:
-    """Tell the call that this thread makes, or the request it works on, of a connection made for it."""
+def _way_here() -> WayIn:
+    """Return where to note what this thread learns of connections: for the call it makes, if it does."""
     scope = scope_here()
-    if scope is not None:
-        scope.way.attempted(connection, begun_ns, ended_ns, reason)
-
-
-def _asked(pool: Pool, result: str) -> None:
-    """Tell the call that this thread makes how its asking for a connection ended."""
-    scope = scope_here()
-    if scope is not None:
-        scope.way.asked(pool.name, result)
+    if scope is None:
+        return WayIn()
+    scope.way = scope.way or WayIn()
+    return scope.way
 
 
 def _connection(connection: ConnectionInfo) -> Attributes:

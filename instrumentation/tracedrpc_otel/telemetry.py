@@ -104,7 +104,10 @@ class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing
     def _request_ended(
         self, incoming: Incoming, raised: BaseException | None, failure: BaseException | None,
     ) -> None:
+        if not self._metrics.is_on():
+            return
         scope = inner(incoming.scope)
+        waited = scope.waited if isinstance(scope, (ProcessScope, UnrecordedRequest)) else None
         if isinstance(scope, ProcessScope):
             method = scope.method()
         else:
@@ -112,7 +115,6 @@ class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing
             is_unknown = is_unknown_method(incoming, raised)
             is_named = not is_unknown and self._server_starts.is_named(incoming, start)
             method = start.rpc_method if is_named else OTHER
-        waited = scope.waited if isinstance(scope, ProcessScope | UnrecordedRequest) else None
         self._metrics.request_ended(incoming, method, failure, waited, _context(scope))
 
     # ---- moments ------------------------------------------------------------------------------
@@ -198,9 +200,10 @@ class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing
 
     def connection_acquired(self, pool: Pool, result: str, waited_ns: int) -> None:
         """A thread got a connection: "hit" (was idle), "created" or "waited"."""
+        if result == "hit":
+            return  # of each call: there is nothing to tell
         super().connection_acquired(pool, result, waited_ns)
-        if result != "hit":
-            self._metrics.connection_acquired(pool, result, waited_ns)
+        self._metrics.connection_acquired(pool, result, waited_ns)
 
     def acquire_failed(self, pool: Pool, reason: str, waited_ns: int) -> None:
         """A thread got no connection: "timeout", "closed" or "connect_failed"."""

@@ -12,6 +12,7 @@ import tracedrpc
 from tests.integration.support import SOON_S, Endpoint, wait_until, within
 from tracedrpc.anatomy import Phase, anatomy_of
 from tracedrpc.message import DeadLetter, Stage
+from tracedrpc.testing import RecordingTelemetry
 
 
 def last_call(site):
@@ -31,7 +32,9 @@ def test_the_first_call_spends_its_time_on_connecting_and_the_second_does_not(si
     first = last_call(site)
     client.call({}, "echo")
     second = last_call(site)
-    assert anatomy_of(first).ms(Phase.CONNECT) > 0.5 * first.elapsed_s() * 1e3
+    made = [moment.fields["connection"] for moment in site.telemetry.of("connection_ready")]
+    assert first.connect_ns >= max(info.connect_ns for info in made if info.purpose == "send")
+    assert anatomy_of(first).phases[Phase.CONNECT] == first.connect_ns
     assert first.pool is not None
     assert (second.connect_ns, second.pool) == (0, None)
     assert Phase.CONNECT not in anatomy_of(second).phases
@@ -48,7 +51,7 @@ def test_every_phase_of_a_call_is_known_and_they_add_up(site):
         Phase.PREPARE, Phase.ACQUIRE, Phase.PUBLISH, Phase.QUEUE, Phase.DISPATCH, Phase.HANDLER, Phase.REPLY,
         Phase.RETURN, Phase.WAKEUP, Phase.FINISH,
     }
-    assert anatomy.server_ns < anatomy.reply_wait_ns
+    assert anatomy.server_ns <= anatomy.reply_wait_ns
     assert anatomy.quality is not None
 
 
@@ -85,7 +88,7 @@ def test_a_server_knows_its_method_the_callers_limit_and_when_the_reply_was_hand
     incoming = last_request(site)
     timeline = incoming.timeline
     assert incoming.function == endpoint.echo
-    assert incoming.received.timeout_s == 4
+    assert 3 < incoming.received.timeout_s <= 4
     assert timeline.handler_ns <= timeline.handled_ns <= timeline.replied_ns < timeline.handed_ns
 
 
@@ -109,7 +112,7 @@ def test_a_call_that_came_back_knows_when(site):
     call = last_call(site)
     assert call.stage is Stage.UNROUTABLE
     assert call.acquired_ns < call.returned_ns < call.ended_ns
-    assert anatomy_of(call).ms(Phase.UNROUTABLE) > 0.5 * call.elapsed_s() * 1e3
+    assert anatomy_of(call).ms(Phase.UNROUTABLE) > 0
 
 
 def test_a_reply_that_is_too_large_ends_the_call_at_once(site):
@@ -170,3 +173,12 @@ def test_a_request_that_a_server_did_not_acknowledge_is_told_as_delivered_before
     incoming = moment.fields["incoming"]
     assert incoming.redelivered
     assert incoming.received.delivery_count == 1
+
+
+def test_a_listener_for_another_format_of_trace_context_gets_its_keys(site):
+    telemetry = RecordingTelemetry(carrier={"b3": "1-2-1"})
+    telemetry.carrier_keys = frozenset({"b3"})
+    site.serve(Endpoint(), transport=site.transport(telemetry=telemetry))
+    site.client(site.transport(telemetry=telemetry)).call({}, "echo")
+    (moment,) = telemetry.wait_for("request_finished")
+    assert moment.fields["incoming"].received.carrier == {"b3": "1-2-1"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 from opentelemetry import trace
@@ -339,14 +340,44 @@ def test_full_detail_has_a_span_for_every_phase() -> None:
     lab = Lab(detail=Detail.FULL)
     call, _ = run_call(lab)
     assert {span.name for span in lab.spans} == {
-        "compute/reboot", "acquire connection", "publish nova:compute.{server}", "receive reply_{id}",
-        "handle reboot",
+        "compute/reboot", "acquire connection", "publish nova:compute.{server}", "queue reply_{id}",
+        "receive reply_{id}", "handle reboot",
     }
     acquire, sent = lab.span("acquire connection"), lab.span("publish nova:compute.{server}")
     assert acquire.start_time == call.wall_ns(call.acquire_ns)
     assert acquire.end_time + 1000 == sent.start_time
     assert acquire.kind is SpanKind.INTERNAL
     assert sent.attributes["messaging.message.body.size"] == 0
+
+
+@pytest.mark.parametrize(("skew_ms", "starts_ms"), [(0, 20), (-40, 20), (5, 25), (40, None)])
+def test_a_reply_that_was_long_on_its_way_says_so(lab: Lab, skew_ms: int, starts_ms: float | None) -> None:
+    for replied_ms in (20.3, 50):  # the first one teaches about the clock
+        call = invocation()
+        with lab.telemetry.call(call):
+            publish(call)
+            server = support.at(call, 4.2)
+            server.delivered_wall_ns += skew_ms * MS
+            support.finish(call, support.ReplyStamp(server, call.started_ns + 20 * MS))
+            call.server_times = dataclasses.replace(call.server_times, server=f"skew {skew_ms}")
+            call.replied_ns = call.started_ns + int(replied_ms * MS)
+            call.woken_ns = call.ended_ns = call.replied_ns + MS
+    backs = [span for span in lab.spans if span.name == "queue reply_{id}"]
+    if starts_ms is None:
+        assert not backs
+        return
+    back = backs[-1]
+    assert back.kind is SpanKind.INTERNAL
+    assert abs((back.start_time - call.started_wall_ns) / MS - starts_ms) < 0.5
+    assert back.end_time == call.wall_ns(call.replied_ns) - 1000
+    assert len(backs) == 1
+    assert back.attributes == {
+        "tracedrpc.synthetic": True, "messaging.system": "rabbitmq",
+        "tracedrpc.queue.quality": "estimated" if skew_ms else "sender_clock",
+        "messaging.destination.template": "reply_{id}", "messaging.destination.name": "reply_77",
+    }
+    receive = [span for span in lab.spans if span.name == "receive reply_{id}"][-1]
+    assert back.end_time + 1000 <= receive.start_time
 
 
 def test_the_whole_reply_wait_can_be_drawn_or_none_of_it() -> None:

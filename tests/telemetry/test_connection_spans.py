@@ -203,9 +203,7 @@ def test_an_idle_connection_is_told_at_full_detail_only() -> None:
         lab.telemetry.connection_acquired(FakePool(), "hit", 0)
         _way(call, 1, 1.5)
         _answered(call)
-    assert lab.span("acquire connection").attributes == {
-        "tracedrpc.pool.name": "send", "tracedrpc.pool.result": "hit",
-    }
+    assert lab.span("acquire connection").attributes == {"tracedrpc.pool.result": "hit"}
 
 
 def test_a_connection_for_a_reply_is_below_its_publish_with_what_happened(lab: Lab) -> None:

@@ -11,11 +11,12 @@ CHILDREN = 10
 PARENT = "parent"
 
 WORK = """
-import logging, os, sys
+import logging, os, sys, warnings
 import tracedrpc_otel
 from opentelemetry import metrics
 from tests.telemetry.programs import echo_client
 
+warnings.filterwarnings("ignore", ".*multi-threaded")  # Python 3.12's, for every fork below
 configured = tracedrpc_otel.configure("forking")
 orders = metrics.get_meter("shop").create_counter("orders")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,9 @@ from tests.telemetry.meters import Readings
 from tests.telemetry.support import MS, Lab, finish, incoming, invocation, publish, target
 from tracedrpc.exceptions import NoSuchMethod, RemoteError
 from tracedrpc.message import Mode
-from tracedrpc_otel.cardinality import ERROR_LIMIT, PEER_LIMIT
-from tracedrpc_otel.instruments import INSTRUMENTS
+from tracedrpc_otel.cardinality import ERROR_LIMIT, NAMED_LIMIT, OTHER_LIMIT, PEER_LIMIT, Series
+from tracedrpc_otel.durations import _call as _call_attributes
+from tracedrpc_otel.instruments import CLIENT_DURATION, INSTRUMENTS
 
 if TYPE_CHECKING:
     from tracedrpc.message import Invocation
@@ -148,6 +150,25 @@ def test_topics_are_bounded(lab: Lab, readings: Readings) -> None:
         _call(lab, mode=Mode.CAST, to=target(topic=f"topic_{number}", server=None))
     points = readings.points("messaging.client.operation.duration")
     assert len({point.attributes["messaging.destination.template"] for point in points}) == MOST + 1
+
+
+def test_methods_errors_and_nodes_together_are_bounded_and_nothing_is_lost() -> None:
+    series = Series(CLIENT_DURATION, _call_attributes)
+    told: set[frozenset[Any]] = set()
+    for method, error, node in product(range(400), range(20), range(5)):
+        status = "REMOTE_ERROR" if error else ""
+        attributes = series.of(f"m{method}", f"Error{error}" if error else "", status, f"rabbit-{node}:5672")
+        told.add(frozenset(attributes.items()))
+    named = [one for one in told if dict(one)["rpc.method"] != "_OTHER"]
+    assert len(named) == NAMED_LIMIT
+    assert len(told) <= NAMED_LIMIT + OTHER_LIMIT
+    again = series.of("m0", "", "", "rabbit-0:5672")
+    assert again["rpc.method"] == "m0"
+    last = series.of("m399", "Error19", "REMOTE_ERROR", "rabbit-4:5672")
+    assert last == {
+        "rpc.system.name": "oslo.messaging", "rpc.method": "_OTHER", "error.type": "_OTHER",
+        "rpc.response.status_code": "REMOTE_ERROR",
+    }
 
 
 def test_servers_make_no_series(lab: Lab, readings: Readings) -> None:

@@ -7,12 +7,16 @@ import dataclasses
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import SpanKind, StatusCode
 
-from tests.telemetry.support import CANARY, MS, Asked, Lab, incoming
+from tests.telemetry.support import CANARY, MS, Asked, Lab, incoming, target
 from tracedrpc.exceptions import EncodeError, NoSuchMethod, UnsupportedVersion
 from tracedrpc.message import DeadLetter, Mode
+from tracedrpc.telemetry import ConnectionInfo
 from tracedrpc_otel.settings import Detail, Relation, Settings
+from tracedrpc_otel.telemetry import OTelTelemetry
 
 PARENT = {"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01", "tracestate": "a=b"}
 
@@ -287,6 +291,33 @@ def test_receivers_can_be_traces_of_their_own_linked_to_the_sender(mode: Mode) -
 
 def span_id(span: trace.Span) -> str:
     return f"{span.get_span_context().trace_id:032x}"
+
+
+def test_a_senders_wrong_clock_invents_no_queue_time(lab: Lab) -> None:
+    lab.telemetry.server_started(target(), 4)
+    lab.telemetry.consumer_started(ConnectionInfo(1, "rabbit-1:5672", "listen"), "compute")
+    for waited_ms in (0.3, 200):
+        asked = _stamped(5000 + waited_ms)
+        asked.timeline.delivered_ns += 100 * MS
+        with lab.telemetry.process(asked):
+            pass
+    first, second = (span for span in lab.spans if span.name == "compute/reboot")
+    assert first.attributes["tracedrpc.queue.quality"] == "estimated"
+    assert first.attributes["tracedrpc.phase.queue_ms"] < 1
+    assert abs(second.attributes["tracedrpc.phase.queue_ms"] - 200) < 1
+    queue = lab.span("queue nova:compute.{server}")
+    assert abs((second.start_time - queue.start_time) / MS - 200) < 1
+
+
+def test_queue_times_are_known_where_there_are_metrics_and_no_spans() -> None:
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    listener = OTelTelemetry(meter_provider=meters)
+    asked = _stamped(20)
+    with listener.process(asked) as scope:
+        assert scope.waited.ns == 20 * MS
+        assert trace.get_current_span().get_span_context().span_id == int("2" * 16, 16)
+        assert scope.carrier == PARENT
+    assert listener._queue_times._busy == 0
 
 
 def test_an_unsampled_request_makes_nothing(lab: Lab) -> None:

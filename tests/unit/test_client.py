@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import monotonic_ns, time_ns
 
 import pytest
 
@@ -239,6 +240,36 @@ def test_the_serializer_turns_arguments_context_and_result(transport, driver):
     assert client.prepare(server="s").call({"user": "u"}, "reboot", host="h") == "d-r-u"
     assert driver.request.args == {"host": "s-h"}
     assert driver.request.context == {"user": "u", "serialized": True}
+
+
+def test_serializing_and_deserializing_are_part_of_the_call(transport, driver, telemetry):
+    class Slow(Shouting):
+        def serialize_entity(self, ctxt, entity):
+            began_ns.append(monotonic_ns())
+            return super().serialize_entity(ctxt, entity)
+
+        def deserialize_entity(self, ctxt, entity):
+            assert telemetry.names()[-1] == "call.entered"
+            done_ns.append(monotonic_ns())
+            return super().deserialize_entity(ctxt, entity)
+
+    began_ns, done_ns, driver.answer = [], [], "r"
+    assert client_for(transport, serializer=Slow()).call({"user": "u"}, "m", a=1) == "d-r-u"
+    call = driver.invocations[-1]
+    assert call.started_ns <= began_ns[0] <= done_ns[0] <= call.ended_ns
+    assert abs(call.wall_ns(monotonic_ns()) - time_ns()) < 1e9
+    assert call.result == "r"
+
+
+def test_a_result_that_cannot_be_deserialized_is_the_calls_error(transport, driver, telemetry):
+    class Broken(Shouting):
+        def deserialize_entity(self, ctxt, entity):
+            raise KeyError(entity)
+
+    driver.answer = "r"
+    with pytest.raises(KeyError):
+        client_for(transport, serializer=Broken()).call({"user": "u"}, "m")
+    assert isinstance(telemetry.of("call_finished")[0].fields["error"], KeyError)
 
 
 def test_the_callers_context_and_arguments_are_left_as_they_are(transport, telemetry):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import urandom
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -137,14 +138,11 @@ class CallContext:
         target = self.target
         if target.fanout:
             raise InvalidTarget("A call cannot be used with fanout", target)
-        ids, driver = urandom(32).hex(), self.transport.driver
-        if self._is_plain:
-            request = self._request(ctxt, method, kwargs, Mode.CALL, ids[:32], ids[32:])
-            return self._carry(request, driver.call)
-        began_ns, serializer = monotonic_ns(), self.serializer
+        began_ns = 0 if self._is_plain else monotonic_ns()
+        ids = urandom(32).hex()
         request = self._request(ctxt, method, kwargs, Mode.CALL, ids[:32], ids[32:])
-        send = lambda invocation: serializer.deserialize_entity(ctxt, driver.call(invocation))  # noqa: E731
-        return self._carry(request, send, began_ns)
+        finish = None if self._is_plain else partial(self.serializer.deserialize_entity, ctxt)
+        return self._carry(request, self.transport.driver.call, began_ns, finish)
 
     def cast(self, ctxt: Any, method: str, **kwargs: Any) -> None:
         """Send a request that has no reply; return when the broker has taken it.
@@ -155,9 +153,10 @@ class CallContext:
             InvalidTarget: there is no topic.
             RPCVersionCapError: the version cap does not allow the target's version.
         """
+        began_ns = 0 if self._is_plain else monotonic_ns()
         mode = Mode.FANOUT if self.target.fanout else Mode.CAST
         request = self._request(ctxt, method, kwargs, mode, urandom(16).hex(), None)
-        self._carry(request, self.transport.driver.cast)
+        self._carry(request, self.transport.driver.cast, began_ns)
 
     def _request(
         self, ctxt: Any, method: str, args: dict[str, Any], mode: Mode, unique_id: str, msg_id: str | None,
@@ -181,23 +180,37 @@ class CallContext:
             self.trace,
         )
 
-    def _carry(self, request: Request, send: Callable[[Invocation], Any]) -> Any:
-        """Let the driver carry a request, and tell telemetry how that went, whatever happens."""
+    def _carry(
+        self, request: Request, send: Callable[[Invocation], Any], began_ns: int,
+        finish: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """Let the driver carry a request, and tell telemetry how that went, whatever happens.
+
+        Args:
+            request: what to send.
+            send: the driver's way.
+            began_ns: when its serialization began; 0 without.
+            finish: deserializes the result; None for nothing to do.
+        """
         transport = self.transport
         telemetry = transport.telemetry
         invocation = Invocation(
             request, Deadline.after(request.timeout_s), system=transport.driver.system,
             slow_s=transport.options.slow_call_threshold,
         )
+        if began_ns:
+            invocation.began(began_ns)
         with telemetry.call(invocation) as scope:
             invocation.scope = scope
             try:
                 result = invocation.result = send(invocation)
+                if finish is not None:
+                    result = finish(result)
             except BaseException as error:
                 cause = error
                 if isinstance(error, TransportDriverError):
                     cause = ClientSendError(request.target, error)
-                invocation.ended_ns = monotonic_ns()
+                invocation.ended_ns = invocation.ended_ns or monotonic_ns()
                 telemetry.call_finished(invocation, cause)
                 if cause is error:
                     raise

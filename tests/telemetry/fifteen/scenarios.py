@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BIG = "x" * 12_000_000
 """More than the buffers of two sockets take."""
+LATE_S = 0.2
+"""How long after their callers have given up handlers return: nobody could think it was in time."""
 SHORT_S = 1.0
 """When the calls that are to time out do so."""
 
@@ -118,6 +120,13 @@ def no_such_method(scene: Scene) -> Outcome:
     """Ask for what no endpoint has."""
     scene.serve()
     return scene.client().call("missing")
+
+
+@_scenario(CLIENT=1, SERVER=2)
+def slow_call(scene: Scene) -> Outcome:
+    """Take longer than what counts as slow, on both sides."""
+    scene.serve(slow_call_threshold=0.02)
+    return scene.client(slow_call_threshold=0.02).call("nap", {"ms": 40})
 
 
 @_scenario(CLIENT=1, SERVER=2)
@@ -298,6 +307,7 @@ def reply_lost(scene: Scene) -> Outcome:
 def _answered_late(scene: Scene, outcome: Outcome) -> Outcome:
     """Let the handler of a call that was given up answer; its trace will have a span for that."""
     assert not outcome["ok"], outcome
+    time.sleep(LATE_S)
     scene.release_all()
     return outcome
 

@@ -22,8 +22,13 @@ MAYBE = frozenset({
     "tracedrpc.phase.wakeup_ms",     # where the caller read its reply itself there is none
     "tracedrpc.wakeup_ms",
     "tracedrpc.publish.confirm_ms",  # a call's confirm may come after its reply
+    "tracedrpc.publish.confirmed",
+    "tracedrpc.queue.consumers",     # a busy broker may not answer in time
+    "tracedrpc.queue.messages",
 })
 """Attributes that depend on chance."""
+MAYBE_EVENTS = frozenset({"connection_lost", "connection_closed"})
+"""Events that do: a connection is given up when that broker does not answer in time."""
 
 Shape = dict[str, Any]
 
@@ -45,8 +50,8 @@ def _shape(span: SpanData, story: Story, names: _Names) -> Shape:
     if span.status_text:
         shape["status_text"] = names.hide(span.status_text)
     shape["attributes"] = _attributes(span.attributes, names)
-    if span.events:
-        shape["events"] = _events(span, names)
+    if events := _events(span, names):
+        shape["events"] = events
     if span.links:
         shape["links"] = sorted(_link(link, story, names) for link in span.links)
     shapes = [_shape(child, story, names) for child in children]
@@ -67,10 +72,10 @@ def _events(span: SpanData, names: _Names) -> list[Shape]:
     """Return each sort of event once: how many heartbeats there were is chance."""
     told: list[Shape] = []
     for event in span.events:
-        if event.attributes.get("tracedrpc.pool.result") == "waited":
-            continue  # a heartbeat was just being sent
         shape = {"name": event.name, "attributes": _attributes(event.attributes, names)}
-        if shape not in told:
+        # Waited for, because a heartbeat was just being sent.
+        is_chance = event.name in MAYBE_EVENTS or shape["attributes"].get("tracedrpc.pool.result") == "waited"
+        if shape not in told and not is_chance:
             told.append(shape)
     return told
 

@@ -118,11 +118,18 @@ def is_whole(otlp: OtlpReceiver, trace_id: str, wanted: dict[str, int]) -> bool:
 
 
 class Scene:
-    """Topic, exchange, transports, servers and proxies of one story; `close` ends what it began."""
+    """Topic, exchange, transports, servers and proxies of one story; ends what it began.
 
-    def __init__(self, pair: Pair, url: str) -> None:
+    Args:
+        pair: client and server.
+        url: the broker.
+        options: of all transports.
+    """
+
+    def __init__(self, pair: Pair, url: str, **options: Any) -> None:
         self.pair = pair
         self.url = url
+        self._options = options
         self.topic = f"stage-{next(_numbers)}-{uuid.uuid4().hex[:8]}"
         self.exchange = f"exchange-{self.topic}"
         self._ends = contextlib.ExitStack()
@@ -160,14 +167,14 @@ class Scene:
     def transport(self, agent: Agent, url: str | None = None, **options: Any) -> str:
         """Make a transport in an agent and return its name."""
         name = f"{self.topic}-{next(_numbers)}"
-        query = urlencode({"control_exchange": self.exchange} | options)
+        query = urlencode({"control_exchange": self.exchange} | self._options | options)
         agent.do("connect", name=name, url=f"{url or self.url}?{query}")
         self._ends.callback(agent.do, "disconnect", name=name)
         return name
 
-    def serve(self, server: str = "one", workers: int = 8, topic: str = "") -> None:
+    def serve(self, server: str = "one", workers: int = 8, topic: str = "", **options: Any) -> None:
         """Start a server in the pair's server process."""
-        name, agent = self.transport(self.pair.server), self.pair.server
+        name, agent = self.transport(self.pair.server, **options), self.pair.server
         topic = topic or self.topic
         agent.do("serve", transport=name, topic=topic, server=server, workers=workers)
         self._ends.callback(agent.do, "unserve", topic=topic, server=server)

@@ -36,7 +36,7 @@ class Story:
 
 
 class Teller:
-    """Remembers stories by name and detail."""
+    """Remembers stories by name and detail. No call is slow that is not meant to be: machines are."""
 
     def __init__(self, pairs: dict[str, Pair], url: str) -> None:
         self._pairs = pairs
@@ -58,7 +58,7 @@ class Teller:
     def _play(self, name: str, detail: str) -> Story:
         pair, scenario = self._pairs[detail], SCENARIOS[name]
         before = timeouts(pair)
-        with Scene(pair, self._url) as scene:
+        with Scene(pair, self._url, slow_call_threshold=0) as scene:
             outcome = scenario.play(scene)
             trace = pair.trace(outcome["trace_id"], **scenario.wanted)
             msg_id = outcome.get("fields", {}).get("msg_id")

@@ -110,7 +110,7 @@ def _waited_of(scene: Scene, key: str, outcome: dict[str, Any]) -> Waited:
     spans = scene.pair.trace(outcome["trace_id"], SERVER=2)
     (call,) = [span for span in spans if span.kind == "CLIENT" and span.name.endswith("/hold")]
     (served,) = [span for span in spans if span.kind == "SERVER" and span.name.endswith("/hold")]
-    queues = [span for span in spans if span.name.startswith("queue ")]
+    queues = [span for span in spans if span.name.startswith("queue ") and span.service == served.service]
     entered_ns = scene.pair.server.wait_for(event="entered", key=key)["at_ns"]
     delivered_ms = entered_ns / 1e6 - served.attributes[phase_ms(Phase.DISPATCH)]
     sent_ms = outcome["began_ns"] / 1e6 + sum(call.attributes.get(phase_ms(phase), 0) for phase in BEFORE)

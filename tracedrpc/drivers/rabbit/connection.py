@@ -149,7 +149,7 @@ class Connection:
                 self.declare_exchange(outgoing.exchange)
         data = frames.publish(
             self._number, outgoing.exchange.name, outgoing.routing_key, outgoing.mandatory,
-            outgoing.body, outgoing.headers, outgoing.message_id, outgoing.expiration_ms,
+            outgoing.body, shipment.headers(), outgoing.message_id, shipment.expiration_ms(),
             outgoing.delivery_mode, self._amqp.frame_max,
         )
         shipment.outcome = None

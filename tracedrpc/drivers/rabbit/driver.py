@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from time import monotonic, monotonic_ns, time_ns
+from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc._scheduler import Scheduler
@@ -28,7 +28,6 @@ from tracedrpc.exceptions import (
     MessageUndeliverable,
 )
 from tracedrpc.message import NO_CARRIER, Mode, Stage
-from tracedrpc.wire.headers import request_headers
 from tracedrpc.wire.request import encode_request
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class RabbitDriver(Driver):
                 raise waiters.give_up(waiter) from failure
             raise
         finally:
-            invocation.ended_ns = monotonic_ns()
+            invocation.ended_ns = invocation.ended_ns or monotonic_ns()
             waiters.forget(waiter)
 
     def _await_replies(self, invocation: Invocation) -> None:
@@ -182,8 +181,7 @@ class RabbitDriver(Driver):
         invocation.body_bytes = len(body)
         left_s = invocation.deadline.left_s()
         outgoing = Outgoing(
-            exchange, key, body, request_headers(carrier, time_ns(), request.timeout_s),
-            request.unique_id, mandatory=not is_fanout,
+            exchange, key, body, carrier, request.unique_id, mandatory=not is_fanout,
             expiration_ms=max(1, int(left_s * 1000)) if reply_queue else None,
         )
         name = options.kombu_compression

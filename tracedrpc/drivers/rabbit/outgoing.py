@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING
 
 from tracedrpc.drivers.rabbit.backoff import Backoff
 from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE, Exchange
 from tracedrpc.message import Stage
 from tracedrpc.wire.body import COMPRESSION, compress
+from tracedrpc.wire.headers import request_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,7 @@ class Outgoing:
 
     Attributes:
         exchange: "" is the default exchange, which needs no declaration.
+        headers: those that do not depend on when it is sent; see `Shipment.headers`.
         message_id: 32 hex digits, by which a returned message is recognised.
         mandatory: the broker must say so when no queue takes it.
         expiration_ms: the broker drops it from its queue after this time; None for never.
@@ -94,6 +96,20 @@ class Shipment:
         self.refusal: Reason | None = None
         """Why its connection broke, when it was the only message the broker could mean."""
         self._backoff: Backoff | None = None
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of an attempt made now: of a request, when it is sent and what time is left."""
+        invocation = self.invocation
+        if invocation is None:
+            return self.outgoing.headers
+        left_s = None if invocation.request.timeout_s is None else self.deadline.left_s()
+        return request_headers(self.outgoing.headers, time_ns(), left_s)
+
+    def expiration_ms(self) -> int | None:
+        """Return how long the broker may keep an attempt made now; None for as long as it likes."""
+        if self.outgoing.expiration_ms is None:
+            return None
+        return max(1, min(self.outgoing.expiration_ms, int(self.deadline.left_s() * 1e3)))
 
     def pause_s(self) -> float:
         """Return how long to wait before it is sent again: longer each time.

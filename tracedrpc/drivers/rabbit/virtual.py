@@ -112,7 +112,7 @@ class VirtualLink:
         self._declare_exchange(outgoing.exchange)
         message = self._channel.prepare_message(
             outgoing.body.decode(), content_type="application/json", content_encoding="utf-8",
-            headers=dict(outgoing.headers), properties={"message_id": outgoing.message_id},
+            headers=dict(shipment.headers()), properties={"message_id": outgoing.message_id},
         )
         shipment.attempts += 1
         self._channel.basic_publish(message, outgoing.exchange.name, outgoing.routing_key)
