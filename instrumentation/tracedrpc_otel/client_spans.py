@@ -48,12 +48,11 @@ class CallScope(SpanScope):
 
     def __init__(self, invocation: Invocation, start: Start, kit: Kit) -> None:
         super().__init__(kit)
-        self.invocation = invocation
+        self._invocation: Invocation | None = invocation
         self.start = start
 
-    def heartbeat(self) -> None:
+    def heartbeat(self, invocation: Invocation) -> None:
         """The server says that it works; reply thread."""
-        invocation = self.invocation
         if not self.is_recording():
             return
         if self._heartbeats is None:
@@ -63,39 +62,47 @@ class CallScope(SpanScope):
         if record is not None:
             self.event(record)
 
-    def published(self, record: EventRecord) -> None:
+    def published(self, invocation: Invocation, record: EventRecord) -> None:
         """Something happened to the message on its way to the broker; any thread."""
-        if self.invocation.request.mode is Mode.CALL and self._kit.draws_leaves:
+        if invocation.request.mode is Mode.CALL and self._kit.draws_leaves:
             # For the span of the publish, which is made at the end: the first ones, and the last.
             self._publishing = (*self._publishing[: _MOST_EVENTS - 1], record)
         else:
             self.event(record)
 
     def _begin(self) -> LiveSpan:
-        invocation = self.invocation
+        invocation = self._known()
         return self._kit.sink.start(
             self.start, None, invocation.started_wall_ns, forced=invocation.request.trace,
         )
 
+    def _let_go(self) -> None:
+        self._invocation = None
+
+    def _known(self) -> Invocation:
+        if self._invocation is None:
+            raise RuntimeError("the scope of a call was used after its end")
+        return self._invocation
+
     def _tell(self, live: LiveSpan) -> None:
-        invocation, error = self.invocation, self._error
+        invocation, error, kit = self._known(), self._error, self._kit
         ended_ns = invocation.ended_ns or monotonic_ns()
         end_wall_ns = invocation.wall_ns(ended_ns)
-        failure = None if error is None else description(error, self._kit.capture)
+        failure = None if error is None else description(error, kit.capture)
         attributes: Attributes = {}
         events: tuple[EventRecord, ...] = ()
         try:
-            attributes = self._attributes(ended_ns)
-            events = self._kit.router.for_span(self._events(end_wall_ns), live.context)
-            if self._kit.draws_leaves:
-                self._draw(live, end_wall_ns)
+            attributes = self._attributes(invocation, ended_ns)
+            events = kit.router.for_span(self._events(invocation, end_wall_ns), live.context)
+            if kit.draws_leaves:
+                self._draw(invocation, live, end_wall_ns)
         finally:
             live.finish(Ending(end_wall_ns, attributes, failure, events=events))
 
     # ---- what is told -------------------------------------------------------------------------
 
-    def _attributes(self, ended_ns: int) -> Attributes:
-        invocation, error, kit = self.invocation, self._error, self._kit
+    def _attributes(self, invocation: Invocation, ended_ns: int) -> Attributes:
+        error, kit = self._error, self._kit
         attributes = _identity(invocation)
         phases.tell_call(anatomy_of(invocation), attributes)
         if kit.settings.semconv == oslo_names.SWITCH:
@@ -111,18 +118,18 @@ class CallScope(SpanScope):
             attributes |= kit.capture.fields(request.args, request.context, invocation.result)
         return attributes
 
-    def _events(self, end_wall_ns: int) -> tuple[EventRecord, ...]:
+    def _events(self, invocation: Invocation, end_wall_ns: int) -> tuple[EventRecord, ...]:
         events = () if self._heartbeats is None else self._heartbeats.last()
-        if not self.invocation.acquired_ns:
+        if not invocation.acquired_ns:
             events = (*self._publishing, *events)  # it never came to a publish that had a span
         if self._kit.settings.reply_wait is not ReplyWait.LEG or not self._kit.draws_leaves:
-            events = (*_milestones(self.invocation), *events)
+            events = (*_milestones(invocation), *events)
         if self._error is None:
             return events
-        return (*events, client_exception(self.invocation, self._error, end_wall_ns, self._kit.capture))
+        return (*events, client_exception(invocation, self._error, end_wall_ns, self._kit.capture))
 
-    def _draw(self, live: LiveSpan, end_wall_ns: int) -> None:
-        kit, invocation, error = self._kit, self.invocation, self._error
+    def _draw(self, invocation: Invocation, live: LiveSpan, end_wall_ns: int) -> None:
+        kit, error = self._kit, self._error
         is_special = error is not None or invocation.is_slow()
         least_ns = 0 if kit.draws_all or is_special else kit.phase_min_ns
         failure = None if error is None else error_type(error)

@@ -147,13 +147,14 @@ class SpanScope(ContextScope):
             _here.scope = self._outer
         self._outer = None
         self._detach()
-        live = self.live
-        if live is None or not live.is_recording():
-            return
         error = exc_info[1] if exc_info else None
         if isinstance(error, BaseException):
             self._error, self._expected = error, False
-        self._tell(live)
+        try:
+            if self.live is not None and self.live.is_recording():
+                self._tell(self.live)
+        finally:
+            self._let_go()
 
     def failed(self, error: BaseException, *, expected: bool = False) -> None:
         """The work failed and the core handled it; `expected` when the method declares the class."""
@@ -186,6 +187,13 @@ class SpanScope(ContextScope):
         raise NotImplementedError
 
     def _tell(self, live: LiveSpan) -> None:
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Forget the work, which knows this scope: a ring of them would wait for the garbage collector.
+
+        That takes a sixth of the time of all telemetry, and arguments stay in memory for longer.
+        """
         raise NotImplementedError
 
 

@@ -96,7 +96,7 @@ class SpanTelemetry(Telemetry):  # noqa: PLR0904 - one method for each thing tha
         super().heartbeat_received(invocation)
         scope = inner(invocation.scope)
         if isinstance(scope, CallScope):
-            scope.heartbeat()
+            scope.heartbeat(invocation)
 
     def publish_retried(
         self, invocation: Invocation | None, destination: str, reason: str, delay_s: float,
@@ -128,14 +128,14 @@ class SpanTelemetry(Telemetry):  # noqa: PLR0904 - one method for each thing tha
         super().heartbeat_sent(incoming)
         scope = inner(incoming.scope)
         if isinstance(scope, ProcessScope):
-            scope.heartbeat()
+            scope.heartbeat(incoming)
 
     def deadline_exceeded(self, incoming: Incoming, overrun_ns: int) -> None:
         """A request was answered when its caller had given up, `overrun_ns` before; worker thread."""
         super().deadline_exceeded(incoming, overrun_ns)
         scope = inner(incoming.scope)
         if isinstance(scope, ProcessScope):
-            scope.overran(overrun_ns)
+            scope.overran(incoming, overrun_ns)
 
     def server_started(self, target: Target, workers: int) -> None:
         """A server's queues are consumed from."""
@@ -218,7 +218,7 @@ class SpanTelemetry(Telemetry):  # noqa: PLR0904 - one method for each thing tha
         elif scope.is_recording():
             attributes |= address_attributes(invocation.peer)
             attributes[names.ATTEMPT] = invocation.attempts
-            scope.published(EventRecord(name, time_ns(), attributes))
+            scope.published(invocation, EventRecord(name, time_ns(), attributes))
 
     def _of_pool(self, pool: Pool, name: str, result: str, waited_ns: int) -> None:
         if trace.get_current_span().is_recording():

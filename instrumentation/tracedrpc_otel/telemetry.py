@@ -109,7 +109,7 @@ class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing
         scope = inner(incoming.scope)
         waited = scope.waited if isinstance(scope, (ProcessScope, UnrecordedRequest)) else None
         if isinstance(scope, ProcessScope):
-            method = scope.method()
+            method = scope.method(incoming)
         else:
             start = self._server_starts.of(incoming)
             is_unknown = is_unknown_method(incoming, raised)
