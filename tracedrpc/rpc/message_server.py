@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
@@ -12,7 +13,7 @@ from tracedrpc.rpc.workers import check_executor, make_workers
 
 if TYPE_CHECKING:
     from tracedrpc.driver import Incoming, Listener
-    from tracedrpc.rpc.dispatcher import RPCDispatcher
+    from tracedrpc.rpc.dispatcher import DispatcherBase
     from tracedrpc.rpc.transport import Transport
     from tracedrpc.rpc.workers import InlineWorkers, ThreadWorkers
     from tracedrpc.target import Target
@@ -36,8 +37,9 @@ class MessageHandlingServer(ABC):
 
     target: Target
 
-    def __init__(self, transport: Transport, dispatcher: RPCDispatcher, executor: str | None = None) -> None:
+    def __init__(self, transport: Transport, dispatcher: DispatcherBase, executor: str | None = None) -> None:
         check_executor(executor)
+        _be_a_service()
         self.conf = transport.conf
         self.transport = transport
         self.dispatcher = dispatcher
@@ -145,10 +147,18 @@ class MessageHandlingServer(ABC):
     def _release(self, deadline: Deadline) -> None:
         """Let running requests finish, then give up queues and connection."""
         if self._workers is not None:
-            if not self._workers.stop(deadline.left_s()):
+            if not self._workers.stop(deadline.limit_s()):
                 raise TaskTimeout("gave up waiting: requests are still running")
             self._workers = None
         if self.listener is not None:
             self.listener.close()
             self.listener = None
             self.transport.telemetry.server_stopped(self.target)
+
+
+def _be_a_service() -> None:
+    """Be a `ServiceBase` where oslo.service is in use: its launchers take nothing else."""
+    module = sys.modules.get("oslo_service.service")
+    base = getattr(module, "ServiceBase", None)
+    if base is not None:
+        base.register(MessageHandlingServer)

@@ -30,6 +30,7 @@ _FRAME: Final = Struct(">BHI")
 _TAG_BIT: Final = Struct(">QB")
 _CONTENT: Final = Struct(">HHQH")
 _LONG: Final = Struct(">I")
+_SIGNED: Final = Struct(">q")
 _ACK_FRAME: Final = Struct(">BHI4sQBc")
 FRAME_OVERHEAD: Final = 8
 
@@ -206,7 +207,33 @@ def _read_table(data: bytes, at: int) -> tuple[dict[str, Any], int]:
     return table, end
 
 
+def read_stream_offset(header: bytes) -> int | None:
+    """Return the place in its stream of a message that came from one; None when it came from a queue.
+
+    Raises:
+        ValueError, IndexError, struct.error: the header is not well formed.
+    """
+    flags = _CONTENT.unpack_from(header)[3]
+    if not flags & _HEADERS:
+        return None
+    at = _CONTENT.size
+    for flag in (_CONTENT_TYPE, _CONTENT_ENCODING):
+        if flags & flag:
+            _, at = read_short(header, at)
+    end = at + 4 + _LONG.unpack_from(header, at)[0]
+    at += 4
+    while at < end:
+        key, at = read_short(header, at)
+        if key == "x-stream-offset" and header[at] in _LONGS:
+            offset: int = _SIGNED.unpack_from(header, at + 1)[0]
+            return offset
+        skip = _FIXED_SIZES.get(header[at])
+        at += 1 + (skip if skip is not None else 4 + _LONG.unpack_from(header, at + 1)[0])
+    return None
+
+
 _STRING: Final = ord("S")
+_LONGS: Final = frozenset(b"lL")
 _SIZED: Final = frozenset(b"SxAF")
 _FIXED_SIZES: Final = {
     **dict.fromkeys(b"tbB", 1), **dict.fromkeys(b"sUu", 2), **dict.fromkeys(b"Iif", 4),
