@@ -1,7 +1,7 @@
 """What a client of a pairing does, against the messaging API only.
 
 Each function is one operation; it returns plain values, or raises what the library raised. A request
-that no server gets is for the method `lost`, one that none need get for `early`.
+that no server gets is for the method `lost`, one that none need get for `early` or `oversleep`.
 """
 
 from __future__ import annotations
@@ -311,12 +311,12 @@ def timed(act: Callable[[], Any], least_s: float, most_s: float) -> Any:
 
 @slow
 def time_out_of_a_slow_method(client: Client) -> Any:
-    timed(lambda: client.of(timeout=0.5).call({}, "sleep", seconds=1.2), 0.45, 5.0)
+    timed(lambda: client.of(timeout=0.5).call({}, "oversleep", seconds=1.2), 0.45, 5.0)
 
 
 @slow
 def time_out_of_the_configuration(client: Client) -> Any:
-    timed(lambda: client.of(timeout=None).call({}, "sleep", seconds=1.5), 0.9, 5.0)
+    timed(lambda: client.of(timeout=None).call({}, "oversleep", seconds=1.5), 0.9, 5.0)
 
 
 @slow
@@ -329,7 +329,7 @@ def time_out_where_nobody_listens(client: Client) -> Any:
 def time_out_then_a_call(client: Client) -> Any:
     to = client.of()
     try:
-        to.prepare(timeout=0.3).call({}, "sleep", seconds=0.6)
+        to.prepare(timeout=0.3).call({}, "oversleep", seconds=0.6)
     except client.messaging.MessagingTimeout:
         time.sleep(0.5)  # its reply comes meanwhile
         return to.call({}, "echo", value="after it")

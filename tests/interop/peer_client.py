@@ -32,7 +32,8 @@ def main() -> None:
 
 
 def everything_of(client: Client) -> dict[str, Any]:
-    """Run every operation; return what came of each."""
+    """Run every operation, beginning when there is a connection; return what came of each."""
+    client.of().call({}, "noted", text="nothing yet")
     with ThreadPoolExecutor(len(SLOW)) as pool:
         waiting = {each.__name__: pool.submit(outcome, each, client) for each in SLOW}
         results = {each.__name__: outcome(each, client) for each in QUICK}

@@ -61,6 +61,8 @@ class Endpoint:
         time.sleep(seconds)
         return "slept"
 
+    oversleep = sleep
+
     def fail_builtin(self, ctxt: dict[str, Any], name: str, args: list[Any]) -> None:
         raise {"ValueError": ValueError, "KeyError": KeyError, "OSError": OSError}[name](*args)
 

@@ -19,6 +19,8 @@ SERVER_ONLY = [each for each in PAIRINGS if each.is_server_traced and not each.i
 OURS_ASKS = [each for each in PAIRINGS if each.client == "ours"]
 OURS_SERVES = [each for each in PAIRINGS if each.server == "ours"]
 UNCOUNTED = {"noted", "lost", "early"}
+UNHEARD_PERHAPS = {"early", "oversleep"}
+"""Casts that are sent before there is a server, and calls whose caller may give up before it has sent."""
 
 
 def is_ours(span):
@@ -70,7 +72,9 @@ def test_a_request_has_one_span_on_each_server_that_hears_it(outcome, pairing):
         count = len(below[request.span_id])
         if method(request) == "note_all":
             heard_by_all += count
-        elif method(request) != "early":
+        elif method(request) in UNHEARD_PERHAPS:
+            assert count <= 1, request
+        else:
             assert count == (method(request) != "lost"), request
     assert heard_by_all == HEARD_BY_ALL
 

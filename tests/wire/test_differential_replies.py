@@ -19,7 +19,7 @@ from tracedrpc.wire.reply import decode_reply, encode_failure, encode_heartbeat,
 
 MSG_ID = "1" * 32
 SOON_S = 10.0
-EXAMPLES = settings(max_examples=4000, deadline=None)
+EXAMPLES = settings(max_examples=60, deadline=None)
 
 
 def waited(messages, monitor_s=None):

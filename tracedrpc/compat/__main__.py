@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"tracedrpc.compat: there is no program {arguments[0]}, here or on PATH")
     compat.install()
     sys.argv = [program, *arguments[1:]]
-    sys.path[0] = str(Path(program).resolve().parent)
+    if not sys.flags.safe_path:  # else the first entry is none of Python's own making
+        sys.path[0] = str(Path(program).resolve().parent)
     runpy.run_path(program, run_name="__main__")
 
 

@@ -24,11 +24,13 @@ class MessageHandlingServer(ABC):
 
     `start`, `stop` and `wait` may be called from any thread and in any order. After `stop` and
     `wait` the server can be started again. A `with` block starts it, and stops it and waits.
+    Where oslo.service is loaded, it is one of its services, for launchers.
 
     Args:
         transport: what to receive with.
         dispatcher: what answers a request.
-        executor: "threading" (None means it), or "blocking": each request in the thread that
+        executor: "threading" (None means it); "eventlet", which is the same, with green threads in
+            a process that eventlet has patched; or "blocking": each request in the thread that
             received it, one at a time.
 
     Raises:
