@@ -78,8 +78,8 @@ class MessageUndeliverable(Exception):
 class InvalidTarget(MessagingException, ValueError):
     """The target lacks a field that the operation needs, or has one it must not have."""
 
-    def __init__(self, message: str, target: Target) -> None:
-        super().__init__(f"{message}:{target}")
+    def __init__(self, msg: str, target: Target) -> None:
+        super().__init__(f"{msg}:{target}")
         self.target = target
 
 
@@ -90,8 +90,8 @@ class InvalidTransportURL(MessagingException):
         url: the URL as given, its password hidden.
     """
 
-    def __init__(self, url: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, url: str, msg: str) -> None:
+        super().__init__(msg)
         self.url = url
 
 

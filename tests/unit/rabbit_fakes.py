@@ -15,7 +15,7 @@ from tracedrpc.target import Target
 from tracedrpc.telemetry import ConnectionInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.drivers.rabbit.link import Delivery
     from tracedrpc.drivers.rabbit.topology import Queue
@@ -146,8 +146,8 @@ class FakeLink:
     def limit_unacked(self, count: int) -> None:
         self._do("limit", count)
 
-    def consume(self, queue: str) -> None:
-        self._do("consume", queue)
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:
+        self._do("consume", queue, *(f"{name}={value}" for name, value in arguments.items()))
 
     def cancel(self, queue: str) -> None:
         self._do("cancel", queue)

@@ -278,6 +278,32 @@ def test_what_nests_too_deep_is_nothing():
     assert depth == MOST_DEPTH
 
 
+@settings(max_examples=100, deadline=None)
+@given(headers, st.integers(2**32, 2**63 - 1), names, names)
+def test_the_place_in_a_stream_is_found_among_other_headers(table, offset, kind, encoding):
+    table = {
+        "list": ["a", 1], "table": {"x-stream-offset": 2**40}, "truth": True, "nothing": None,
+        "money": Decimal("1.5"), **table, "x-stream-offset": offset,
+    }
+    (delivery,) = received(
+        deliver(application_headers=table, content_type=kind, content_encoding=encoding),
+    ).deliveries
+    assert delivery.stream_offset() == offset
+
+
+def test_a_place_in_a_stream_is_a_long_number_however_small():
+    table = b"\x0fx-stream-offsetl" + struct.pack(">q", 3)
+    header = struct.pack(">HHQHI", 60, 0, 2, 1 << 13, len(table)) + table
+    assert frames.read_stream_offset(header) == 3
+
+
+@pytest.mark.parametrize("table", [{}, {"x-stream-offset": "7"}, {"offset": 2**40}, None])
+def test_a_message_from_a_queue_has_no_place_in_a_stream(table):
+    properties = {} if table is None else {"application_headers": table}
+    (delivery,) = received(deliver(**properties)).deliveries
+    assert delivery.stream_offset() is None
+
+
 def test_several_messages_come_in_order():
     intake = received(deliver(b"a", tag=1) + deliver(b"b" * 3 * FRAME_MAX, tag=2) + deliver(b"", tag=3))
     assert [delivery.tag for delivery in intake.deliveries] == [1, 2, 3]
@@ -335,6 +361,8 @@ def test_any_header_table_is_read_or_said_to_be_unreadable(table):
     flags = struct.pack(">HHQH", 60, 0, 2, 1 << 13)
     delivery = AmqpDelivery(frames.DELIVER + dumps("sLbss", ("c", 1, False, "", "")), b"", b"{}")
     delivery.header = flags + struct.pack(">I", len(table)) + table
+    offset = delivery.stream_offset()
+    assert offset is None or isinstance(offset, int)
     properties = delivery.properties()
     assert properties is NOT_READABLE or all(isinstance(key, str) for key in properties.headers)
     dead_letter(properties.headers)

@@ -16,7 +16,7 @@ from tracedrpc.exceptions import (
 )
 from tracedrpc.message import Invocation, Mode, Request
 from tracedrpc.rpc import version as versions
-from tracedrpc.serializer import NoOpSerializer
+from tracedrpc.serializer import NoOpSerializer, changes_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,8 @@ class CallContext:
             setting `rpc_response_timeout`.
         version_cap: the newest version that may be sent.
         retry: attempts after a failed publish; None or -1 for as many as the time allows.
-        call_monitor_timeout: seconds without a sign of life after which a call is given up.
+        call_monitor_timeout: seconds without a sign of life after which a call is given up; None
+            or 0 for no such limit.
         transport_options: how messages are carried.
         trace: record these calls whatever the sampler says.
     """
@@ -64,7 +65,6 @@ class CallContext:
         self.call_monitor_timeout = call_monitor_timeout
         self.transport_options = transport_options
         self.trace = trace
-        self._is_plain = type(self.serializer) is NoOpSerializer
 
     @property
     def conf(self) -> Any:
@@ -122,7 +122,7 @@ class CallContext:
         """Call a remote method and return its result.
 
         Args:
-            ctxt: the request context, a dict; it is not changed.
+            ctxt: the request context, a dict or an object with `to_dict()`; it is not changed.
             method: the remote method.
             **kwargs: its arguments.
 
@@ -138,10 +138,11 @@ class CallContext:
         target = self.target
         if target.fanout:
             raise InvalidTarget("A call cannot be used with fanout", target)
-        began_ns = 0 if self._is_plain else monotonic_ns()
+        is_plain = changes_nothing(self.serializer)
+        began_ns = 0 if is_plain else monotonic_ns()
         ids = urandom(32).hex()
         request = self._request(ctxt, method, kwargs, Mode.CALL, ids[:32], ids[32:])
-        finish = None if self._is_plain else partial(self.serializer.deserialize_entity, ctxt)
+        finish = None if is_plain else partial(self.serializer.deserialize_entity, ctxt)
         return self._carry(request, self.transport.driver.call, began_ns, finish)
 
     def cast(self, ctxt: Any, method: str, **kwargs: Any) -> None:
@@ -153,7 +154,7 @@ class CallContext:
             InvalidTarget: there is no topic.
             RPCVersionCapError: the version cap does not allow the target's version.
         """
-        began_ns = 0 if self._is_plain else monotonic_ns()
+        began_ns = 0 if changes_nothing(self.serializer) else monotonic_ns()
         mode = Mode.FANOUT if self.target.fanout else Mode.CAST
         request = self._request(ctxt, method, kwargs, mode, urandom(16).hex(), None)
         self._carry(request, self.transport.driver.cast, began_ns)
@@ -166,15 +167,17 @@ class CallContext:
             raise InvalidTarget("A topic is required to send", target)
         if self.version_cap is not None and not self.can_send_version():
             raise RPCVersionCapError(target.version, self.version_cap)
-        if not self._is_plain:
-            serializer = self.serializer
+        serializer = self.serializer
+        if not changes_nothing(serializer):
             args = {name: serializer.serialize_entity(ctxt, value) for name, value in args.items()}
             ctxt = serializer.serialize_context(ctxt)
+        if not isinstance(ctxt, dict) and not hasattr(ctxt, "items"):
+            ctxt = ctxt.to_dict()
         timeout_s = self.timeout
         return Request(
             target, method, args, ctxt, mode, unique_id, msg_id,
             self.transport.options.rpc_response_timeout if timeout_s is None else timeout_s,
-            self.call_monitor_timeout if mode is Mode.CALL else None,
+            (self.call_monitor_timeout or None) if mode is Mode.CALL else None,
             self.retry,
             options is not None and options.at_least_once,
             self.trace,

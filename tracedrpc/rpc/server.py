@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tracedrpc.driver import Incoming, Listener
+    from tracedrpc.rpc.dispatcher import DispatcherBase
     from tracedrpc.rpc.policy import RPCAccessPolicyBase
     from tracedrpc.rpc.transport import Transport
     from tracedrpc.serializer import Serializer
@@ -32,7 +32,7 @@ class RPCServer(MessageHandlingServer):
         self,
         transport: Transport,
         target: Target,
-        dispatcher: RPCDispatcher,
+        dispatcher: DispatcherBase,
         executor: str | None = None,
     ) -> None:
         super().__init__(transport, dispatcher, executor)
@@ -66,7 +66,8 @@ class RPCServer(MessageHandlingServer):
         worker that has ended. Ctrl-C in a handler that runs in the main thread is passed on after.
         """
         try:
-            result = self.dispatcher.dispatch(incoming.received, partial(self._run, incoming))
+            incoming.run = self._run
+            result = self.dispatcher.dispatch(incoming)
         except ExpectedException as wrapped:
             self._fail(incoming, scope, wrapped.exc_info[1] or wrapped, expected=True)
         except BaseException as error:

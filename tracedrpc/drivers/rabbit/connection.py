@@ -14,10 +14,11 @@ from tracedrpc.drivers.rabbit import frames
 from tracedrpc.drivers.rabbit.errors import BROKEN, Reason, reason_of
 from tracedrpc.drivers.rabbit.link import QueueState
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
-from tracedrpc.drivers.rabbit.topology import Exchange, Queue, for_broker
+from tracedrpc.drivers.rabbit.readiness import make_poll
+from tracedrpc.drivers.rabbit.topology import Exchange, Queue, consuming_for_broker, for_broker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.drivers.rabbit.edge import EdgeConnection, Intake
     from tracedrpc.drivers.rabbit.link import Delivery
@@ -55,7 +56,7 @@ class Connection:
         self._number: int = self._channel.channel_id
         amqp_connection.transport.sock.settimeout(None)
         self._fd: int = amqp_connection.transport.sock.fileno()
-        self._poll = select.poll()
+        self._poll = make_poll()
         self._poll.register(self._fd, select.POLLIN)
         self._waker: Waker | None = None
         self.is_blocked = False
@@ -248,9 +249,10 @@ class Connection:
         """Let the broker send at most `count` unacknowledged messages to each consumer."""
         self._channel.basic_qos(0, count, False)
 
-    def consume(self, queue: str) -> None:
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:
         """Consume from a queue; its name is the consumer's tag."""
-        self._channel.basic_consume(queue, consumer_tag=queue)
+        taken = consuming_for_broker(arguments, self.broker_version)
+        self._channel.basic_consume(queue, consumer_tag=queue, arguments=taken)
         self._telemetry.consumer_started(self.info, queue)
 
     def cancel(self, queue: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracedrpc import _threads
 from tracedrpc._deadline import FOREVER_S, Deadline
-from tracedrpc.drivers.rabbit.backoff import Backoff
+from tracedrpc.drivers.rabbit.backoff import reconnect_backoff
 from tracedrpc.drivers.rabbit.errors import (
     BROKEN,
     FATAL,
@@ -56,7 +56,7 @@ class Consumer:
         self._prefetch = prefetch
         self._options = options
         self._telemetry = telemetry
-        self._backoff = Backoff(options.kombu_reconnect_delay, options.kombu_reconnect_max_delay)
+        self._backoff = reconnect_backoff(options)
         self._waker = Waker()
         self._consuming = threading.Event()
         self._decided = threading.Event()
@@ -222,7 +222,7 @@ class Consumer:
     def _declare(self, link: Link, queue: Queue) -> None:
         try:
             link.declare_queue(queue)
-            link.consume(queue.name)
+            link.consume(queue.name, self._receiver.consuming(queue))
         except BROKEN as error:
             refusal = DeclareRefused(queue.name, reason_of(error), str(error))
             self._failed(refusal)
@@ -282,7 +282,7 @@ class Consumer:
             if queue.name in cancelled:
                 self._telemetry.consumer_cancelled(link.info, queue.name)
                 link.repair(queue)
-                link.consume(queue.name)
+                link.consume(queue.name, self._receiver.consuming(queue))
 
     def _end(self, link: Link) -> None:
         """Cancel, take no more, give back, and keep the connection until it may be closed."""

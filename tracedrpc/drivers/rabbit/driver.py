@@ -14,6 +14,7 @@ from tracedrpc.drivers.rabbit.courier import Courier
 from tracedrpc.drivers.rabbit.errors import ConnectFailed
 from tracedrpc.drivers.rabbit.keeper import Keeper
 from tracedrpc.drivers.rabbit.listener import RabbitListener
+from tracedrpc.drivers.rabbit.names import QueueNames
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.pool import ConnectionPool
 from tracedrpc.drivers.rabbit.publisher import Publisher
@@ -63,6 +64,8 @@ class RabbitDriver(Driver):
         self._allowed = allowed_remote_exmods
         self._exchange = default_exchange
         self._exchanges: dict[str, Exchange] = {}
+        self._fanouts: dict[str, Exchange] = {}
+        self._names = QueueNames(options)
         self._listeners: weakref.WeakSet[RabbitListener] = weakref.WeakSet()
         self._build()
         _drivers.add(self)
@@ -81,7 +84,7 @@ class RabbitDriver(Driver):
         self._publisher = Publisher(self._pool, self._keeper, options, telemetry)
         self._waiters = Waiters(telemetry, self._allowed, options.max_message_size)
         self._courier.serve(self._publisher, self._waiters)
-        self._replies = Replies(self._connector, self._waiters, options, telemetry)
+        self._replies = Replies(self._connector, self._waiters, self._names, options, telemetry)
         self._questions = Questions(self._pool, telemetry)
         self._waiters.on_failed = self._replies.wake
         self._waiters.inquire = self._inquire
@@ -172,7 +175,7 @@ class RabbitDriver(Driver):
         topic = target.topic or ""
         is_fanout = request.mode is Mode.FANOUT
         if is_fanout:
-            exchange, key = fanout_exchange(topic), ""
+            exchange, key = self._fanout_exchange(topic), ""
         else:
             exchange = self._topic_exchange(target.exchange or self._exchange)
             key = f"{topic}.{target.server}" if target.server else topic
@@ -193,12 +196,18 @@ class RabbitDriver(Driver):
             exchange = self._exchanges[name] = topic_exchange(name, self._options)
         return exchange
 
+    def _fanout_exchange(self, topic: str) -> Exchange:
+        exchange = self._fanouts.get(topic)
+        if exchange is None:
+            exchange = self._fanouts[topic] = fanout_exchange(topic, self._options)
+        return exchange
+
     # ---- listening ----------------------------------------------------------------------------
 
     def listen(self, target: Target) -> RabbitListener:
         """Return a listener for topic, topic.server and fanout."""
         listener = RabbitListener(
-            target, self._exchange, self._connector, self._publisher, self._courier,
+            target, self._exchange, self._connector, self._publisher, self._courier, self._names,
             self._options, self._telemetry,
         )
         self._listeners.add(listener)

@@ -32,6 +32,7 @@ _FRAME: Final = Struct(">BHI")
 _TAG_BIT: Final = Struct(">QB")
 _CONTENT: Final = Struct(">HHQH")
 _LONG: Final = Struct(">I")
+_SIGNED: Final = Struct(">q")
 _ACK_FRAME: Final = Struct(">BHI4sQBc")
 FRAME_OVERHEAD: Final = 8
 
@@ -180,3 +181,13 @@ def read_properties(header: bytes) -> tuple[str | None, str | None, dict[str, An
     if flags & _MESSAGE_ID:
         message_id, at = read_short(header, at)
     return kind, encoding, headers, message_id
+
+
+def read_stream_offset(header: bytes) -> int | None:
+    """Return the place in its stream of a message that came from one; None when it came from a queue.
+
+    Raises:
+        ValueError, IndexError, struct.error: the header is not well formed.
+    """
+    offset = read_properties(header)[2].get("x-stream-offset")
+    return offset if isinstance(offset, int) else None

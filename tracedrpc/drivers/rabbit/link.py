@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.drivers.rabbit.outgoing import Shipment
     from tracedrpc.drivers.rabbit.topology import Queue
@@ -48,6 +50,10 @@ class Delivery(Protocol):
 
     def properties(self) -> Properties:
         """Return content type, encoding and headers."""
+        ...
+
+    def stream_offset(self) -> int | None:
+        """Return its place in the stream that it came from; None when that was no stream."""
         ...
 
 
@@ -122,8 +128,8 @@ class Link(Protocol):
         """Let the broker send at most `count` unacknowledged messages to each consumer."""
         ...
 
-    def consume(self, queue: str) -> None:
-        """Consume from a queue."""
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:
+        """Consume from a queue, in the way that the arguments say."""
         ...
 
     def cancel(self, queue: str) -> None:

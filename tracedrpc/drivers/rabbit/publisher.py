@@ -7,7 +7,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from tracedrpc._deadline import Deadline
-from tracedrpc.drivers.rabbit.backoff import Backoff
+from tracedrpc.drivers.rabbit.backoff import reconnect_backoff
 from tracedrpc.drivers.rabbit.errors import (
     BROKEN,
     FATAL,
@@ -91,12 +91,8 @@ class Publisher:
             failures += reason_of(failure) is not Reason.NOT_FOUND
             if retry is not None and 0 <= retry < failures:
                 raise self._failure(shipment, failure) from failure
-            backoff = backoff or self._backoff()
+            backoff = backoff or reconnect_backoff(self._options)
             self._pause(shipment, deadline, backoff.next_s(), failure)
-
-    def _backoff(self) -> Backoff:
-        options = self._options
-        return Backoff(options.kombu_reconnect_delay, options.kombu_reconnect_max_delay)
 
     def _pause(self, shipment: Shipment, deadline: Deadline, delay_s: float, failure: Exception) -> None:
         if deadline.is_expired():

@@ -17,7 +17,7 @@ from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.wire.body import COMPRESSION, Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.drivers.rabbit.link import Delivery
@@ -50,6 +50,10 @@ class VirtualDelivery:
         headers = dict(message.headers or {})
         headers.pop(COMPRESSION, None)  # kombu has decompressed the body
         return Properties(message.content_type, message.content_encoding, headers)
+
+    def stream_offset(self) -> int | None:
+        """Return None: there are no streams."""
+        return None
 
 
 class VirtualLink:
@@ -150,7 +154,7 @@ class VirtualLink:
         """Limit what is delivered ahead."""
         self._channel.basic_qos(0, count, False)
 
-    def consume(self, queue: str) -> None:
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:  # noqa: ARG002 - RabbitMQ's
         """Consume from a queue."""
         self._channel.basic_consume(
             queue, no_ack=False, callback=lambda message: self._received(queue, message), consumer_tag=queue,
