@@ -221,6 +221,10 @@ OWN: Final = (
         "context_carrier", bool, True,
         "Send the trace's identity in the context, too, for peers that look for it there.",
     ),
+    StockOption(
+        "slow_call_threshold", float, 1.0,
+        "Seconds from which on a call counts as slow and is told with a warning; 0 for never.", low=0,
+    ),
 )
 """Options that oslo.messaging does not have, of the group [tracedrpc]."""
 
