@@ -90,9 +90,11 @@ def _dissect(invocation: Invocation, clocks: Clocks) -> Anatomy:
     replied_ns = invocation.replied_ns
     times = invocation.server_times if replied_ns else None
     arrived_ns = invocation.published_ns
+    back_ns, skew_ns, quality = 0, None, None
     if times is not None and arrived_ns:
-        # The server may be done before the publisher's thread runs again.
-        arrived_ns = min(arrived_ns, replied_ns - times.total_us * 1000)
+        back_ns, skew_ns, quality = _way_back(invocation, times, clocks)
+        # The server may have it, and even be done, before the publisher's thread runs again.
+        arrived_ns = min(arrived_ns, replied_ns - back_ns - times.total_us * 1000)
     _cut_publish(cuts, invocation, arrived_ns)
     if not invocation.published_ns or cuts.is_over():
         return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
@@ -101,11 +103,10 @@ def _dissect(invocation: Invocation, clocks: Clocks) -> Anatomy:
         return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
     sent_ns = cuts.at_ns
     wait_ns = (replied_ns or ended_ns) - sent_ns
-    skew_ns, quality = None, None
     if times is None:
         cuts.until(_unanswered(invocation), replied_ns or ended_ns)
     else:
-        skew_ns, quality = _cut_wait(cuts, invocation, times, clocks)
+        _cut_wait(cuts, times, replied_ns, back_ns)
     cuts.until(Phase.WAKEUP, invocation.woken_ns)
     cuts.rest(Phase.FINISH if replied_ns else _unanswered(invocation))
     return Anatomy(
@@ -143,29 +144,36 @@ def _unanswered(invocation: Invocation) -> Phase:
     return Phase.CONFIRM if invocation.stage is Stage.CONFIRM else Phase.REMOTE
 
 
-def _cut_wait(
-    cuts: _Cuts, invocation: Invocation, times: ServerTimes, clocks: Clocks,
-) -> tuple[int | None, Quality | None]:
-    """Divide the wait for the reply: the server's durations are its own, the rest is the two ways."""
+def _way_back(
+    invocation: Invocation, times: ServerTimes, clocks: Clocks,
+) -> tuple[int, int | None, Quality | None]:
+    """Return how long the reply was on its way, the skew of the server's clock, and how that is known.
+
+    The server's durations are its own; what else a call waits for its reply are the two ways.
+    """
     replied_ns, total_ns = invocation.replied_ns, times.total_us * 1000
-    ways_ns = max(0, replied_ns - cuts.at_ns - total_ns)
-    skew_ns, quality = 0, None
-    if times.sent_ns:
-        # The server's clock minus ours is at least `low` (the reply's way took no time) and at
-        # most `high` (the request's way took none; it cannot have begun before a connection was
-        # held, but before `published_ns`, which is stamped when the thread runs again).
-        low_ns = times.sent_ns - invocation.wall_ns(replied_ns)
-        high_ns = low_ns + max(ways_ns, replied_ns - invocation.acquired_ns - total_ns)
-        skew_ns, quality = clocks.skew_ns(times.server, low_ns, high_ns, replied_ns)
-        back_ns = min(max(0, skew_ns - low_ns), ways_ns)
-    else:
-        back_ns = ways_ns // 2
-    cuts.until(Phase.QUEUE, cuts.at_ns + ways_ns - back_ns)
+    told_ns = max(0, replied_ns - invocation.published_ns - total_ns)
+    if not times.sent_ns:
+        return told_ns // 2, None, None
+    # The server's clock minus ours is at least `low` (the reply's way took no time) and at most
+    # `high` (the request's way took none; it cannot have begun before a connection was held, but
+    # before `published_ns`, which is stamped when the thread runs again).
+    ways_ns = max(0, replied_ns - invocation.acquired_ns - total_ns)
+    low_ns = times.sent_ns - invocation.wall_ns(replied_ns)
+    skew_ns, quality = clocks.skew_ns(times.server, low_ns, low_ns + ways_ns, replied_ns)
+    back_ns = max(0, skew_ns - low_ns)
+    if quality is Quality.ESTIMATED:
+        return min(back_ns, told_ns), skew_ns, quality  # our own stamp is worth more than a guess
+    return min(back_ns, ways_ns), None, quality
+
+
+def _cut_wait(cuts: _Cuts, times: ServerTimes, replied_ns: int, back_ns: int) -> None:
+    """Divide the wait for the reply: the request's way, the server's own durations, the reply's way."""
+    cuts.until(Phase.QUEUE, replied_ns - back_ns - times.total_us * 1000)
     cuts.until(Phase.DISPATCH, cuts.at_ns + times.wait_us * 1000)
     cuts.until(Phase.HANDLER, cuts.at_ns + times.handler_us * 1000)
     cuts.until(Phase.REPLY, replied_ns - back_ns)
     cuts.until(Phase.RETURN, replied_ns)
-    return (skew_ns if quality is Quality.ESTIMATED else None), quality
 
 
 class _Cuts:

@@ -67,8 +67,8 @@ class Answered(NamedTuple):
             return _SLOW
         return _REDELIVERED if incoming.redelivered else None
 
-    def attributes(self, kit: Kit, reason: SafeText | None) -> Attributes:
-        """Return all that the span says beside what it said at its start, with the reason to keep it."""
+    def attributes(self, kit: Kit) -> Attributes:
+        """Return all that the span says beside what it said at its start."""
         incoming, received = self.incoming, self.incoming.received
         attributes = phases.of_request(incoming.timeline)
         self._tell_work(attributes)
@@ -77,6 +77,7 @@ class Answered(NamedTuple):
             attributes[names.ERROR_TYPE] = error_type(self.error)
             if self.is_expected:
                 attributes[names.EXPECTED] = True
+        reason = self.keep_reason()
         if reason is not None:
             attributes[names.KEEP_REASON] = reason
         if received.mode is not Mode.CALL:

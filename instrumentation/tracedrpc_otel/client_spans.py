@@ -40,15 +40,14 @@ _TIMEOUT: Final = SafeText("timeout")
 _SLOW: Final = SafeText("slow")
 
 
-class CallScope(SpanScope):
+class CallScope(SpanScope["Invocation"]):
     """CLIENT around a call, PRODUCER around a cast; what is below it is made at its end."""
 
     _heartbeats: Heartbeats | None = None
     _publishing: tuple[EventRecord, ...] = ()
 
     def __init__(self, invocation: Invocation, start: Start, kit: Kit) -> None:
-        super().__init__(kit)
-        self._invocation: Invocation | None = invocation
+        super().__init__(invocation, kit)
         self.start = start
 
     def heartbeat(self, invocation: Invocation) -> None:
@@ -70,22 +69,11 @@ class CallScope(SpanScope):
         else:
             self.event(record)
 
-    def _begin(self) -> LiveSpan:
-        invocation = self._known()
-        return self._kit.sink.start(
-            self.start, None, invocation.started_wall_ns, forced=invocation.request.trace,
-        )
+    def _begin(self, work: Invocation) -> LiveSpan:
+        return self._kit.sink.start(self.start, None, work.started_wall_ns, forced=work.request.trace)
 
-    def _let_go(self) -> None:
-        self._invocation = None
-
-    def _known(self) -> Invocation:
-        if self._invocation is None:
-            raise RuntimeError("the scope of a call was used after its end")
-        return self._invocation
-
-    def _tell(self, live: LiveSpan) -> None:
-        invocation, error, kit = self._known(), self._error, self._kit
+    def _tell(self, work: Invocation, live: LiveSpan) -> None:
+        invocation, error, kit = work, self._error, self._kit
         ended_ns = invocation.ended_ns or monotonic_ns()
         end_wall_ns = invocation.wall_ns(ended_ns)
         failure = None if error is None else description(error, kit.capture)

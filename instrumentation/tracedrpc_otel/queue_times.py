@@ -2,9 +2,10 @@
 
 The sender's clock says when a request was sent and ours when it was delivered. Where the clocks
 agree, what is between is the wait. Where they do not, it is the wait and the difference of the
-clocks, and there is one thing that tells these apart: a request that came while a worker here was
-free has not waited, so what it seems to have waited is the difference. Also nothing waits for less
-than no time. (The smallest time ever seen would not do: in a queue that is never empty it is a wait.)
+clocks, and there is one thing that tells these apart: a request that came when a worker here was free
+and nothing else had come for a while has not waited, so what it seems to have waited is the
+difference. Also nothing waits for less than no time. (The smallest time ever seen would not do: in a
+queue that is never empty it is a wait.)
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 MOST_SENDERS: Final = 1000
 AGREEING_NS: Final = 5_000_000
 """Clocks that differ by less are believed: such a time may as well be the network and a busy machine."""
-FREE_NS: Final = 20_000_000
-"""For so long a worker must have been free: the broker needs some time to send what it holds."""
+QUIET_NS: Final = 20_000_000
+"""For so long a worker must have been free and nothing have come: the broker sends what it holds at once."""
 _KEPT: Final = 8
 _STEP_NS: Final = 100_000_000
 """When two requests in a row that cannot have waited seem to by so much more, a clock was set."""
@@ -54,34 +55,37 @@ class QueueTimes:
     def forget(self) -> None:
         """Begin without requests, in a child process too; what is known of clocks stays true."""
         self._lock = threading.Lock()
-        self._workers = 0
+        self._workers = 1
+        self._is_serving = False
         self._busy = 0
-        self._free_since_ns = self._clock()
+        self._quiet_since_ns = self._clock()
 
     # ---- how busy we are ----------------------------------------------------------------------
 
     def serve(self, workers: int) -> None:
         """A server with so many workers has started; the smallest one counts."""
         with self._lock:
-            self._workers = min(self._workers or workers, workers)
+            self._workers = min(self._workers, workers) if self._is_serving else workers
+            self._is_serving = True
 
     def listen(self) -> None:
         """A queue begins to be consumed from: what comes next may have waited for that."""
         with self._lock:
-            self._free_since_ns = self._clock()
+            self._quiet_since_ns = self._clock()
 
     def begin(self, incoming: Incoming) -> QueueTime | None:
         """Count a request that is worked on and return how long it waited; None when nobody knows."""
         with self._lock:
             waited = self._waited(incoming)
             self._busy += 1
+            self._quiet_since_ns = max(self._quiet_since_ns, incoming.timeline.delivered_ns)
             return waited
 
     def end(self) -> None:
         """Count a request that was answered."""
         with self._lock:
-            if self._busy >= (self._workers or 1):
-                self._free_since_ns = self._clock()
+            if self._busy >= self._workers:
+                self._quiet_since_ns = self._clock()
             self._busy = max(0, self._busy - 1)
 
     # ---- how long it waited -------------------------------------------------------------------
@@ -113,8 +117,8 @@ class QueueTimes:
     def _has_not_waited(self, incoming: Incoming) -> bool:
         if incoming.redelivered or incoming.received.dead_letter is not None:
             return False
-        is_free = self._busy < (self._workers or 1)
-        return is_free and incoming.timeline.delivered_ns - self._free_since_ns >= FREE_NS
+        is_free = self._busy < self._workers
+        return is_free and incoming.timeline.delivered_ns - self._quiet_since_ns >= QUIET_NS
 
     def _learn(self, sender: str, floors: deque[int] | None, seen_ns: int) -> deque[int]:
         if floors is None:

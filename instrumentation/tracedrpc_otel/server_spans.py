@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from tracedrpc.driver import Incoming
     from tracedrpc_otel.attributes import ServerStarts
     from tracedrpc_otel.queue_times import QueueTime, QueueTimes
-    from tracedrpc_otel.records import Attributes, Start
+    from tracedrpc_otel.records import Attributes
     from tracedrpc_otel.scopes import Kit
+    from tracedrpc_otel.settings import Settings
     from tracedrpc_otel.sink import LiveSpan
 
 _MOST_EVENTS: Final = 64
 
 
-class ProcessScope(SpanScope):
+class ProcessScope(SpanScope["Incoming"]):
     """From the delivery to the instant stamped into the reply; current while the handler runs.
 
     It does not wait for the reply's confirm: a SERVER span that ends after the client has the
@@ -49,14 +50,15 @@ class ProcessScope(SpanScope):
     def __init__(
         self, incoming: Incoming, starts: ServerStarts, kit: Kit, queue_times: QueueTimes,
     ) -> None:
-        super().__init__(kit)
-        self.incoming = incoming
-        self.start: Start = starts.of(incoming)
+        super().__init__(incoming, kit)
+        received = incoming.received
+        self._start = starts.of(incoming)
         self._starts = starts
         self._queue_times = queue_times
-        carrier = incoming.received.carrier
-        self._remote = kit.wire.read(carrier)
-        self._context = kit.wire.context(self._remote, carrier)
+        self._timeline = incoming.timeline
+        self._remote = kit.wire.read(received.carrier)
+        self._context = kit.wire.context(self._remote, received.carrier)
+        self._is_apart = received.mode is not Mode.CALL and _is_apart(received.mode, kit.settings)
 
     def __exit__(self, *exc_info: object) -> None:
         self._queue_times.end()
@@ -71,105 +73,92 @@ class ProcessScope(SpanScope):
         now_ns = monotonic_ns()
         if self._heartbeats is None:
             self._heartbeats = SentHeartbeats()
-        record = self._heartbeats.beat(now_ns, self.incoming.timeline.wall_ns(now_ns))
+        record = self._heartbeats.beat(now_ns, self._timeline.wall_ns(now_ns))
         if record is not None:
-            self.event(record)
+            super().event(record)
 
     def overran(self, overrun_ns: int) -> None:
         """The request was answered when its caller had given up; worker thread."""
-        self._overrun_ns = overrun_ns
-        timeline = self.incoming.timeline
+        self._overrun_ns, timeline = overrun_ns, self._timeline
         given_up_ns = timeline.wall_ns((timeline.replied_ns or monotonic_ns()) - overrun_ns)
         super().event(EventRecord("deadline_exceeded", given_up_ns, {names.OVERRUN_MS: overrun_ns / 1e6}))
 
     def event(self, record: EventRecord) -> None:
         """Add an event; those that come after the reply's stamp belong to its publish."""
-        if self.incoming.timeline.replied_ns and len(self._replying) < _MOST_EVENTS:
+        if self._timeline.replied_ns and len(self._replying) < _MOST_EVENTS:
             self._replying = (*self._replying, record)
         else:
             super().event(record)
 
-    # ---- beginning and end --------------------------------------------------------------------
-
-    def _begin(self) -> LiveSpan:
-        self.waited = self._queue_times.begin(self.incoming)
-        timeline, remote, parent = self.incoming.timeline, self._remote, self._context
-        is_linked = remote is not None and self.incoming.received.dead_letter is not None
-        if self._is_apart():
-            parent, is_linked = set_span_in_context(INVALID_SPAN, parent), remote is not None
-        return self._kit.sink.start(
-            self.start, parent, timeline.wall_ns(timeline.delivered_ns),
-            links=(remote,) if is_linked and remote is not None else (),
-        )
-
-    def _is_apart(self) -> bool:
-        """Tell whether it is a trace of its own, linked to its sender's."""
-        mode, settings = self.incoming.received.mode, self._kit.settings
-        if mode is Mode.CALL:
-            return False
-        relation = settings.cast_trace_mode if mode is Mode.CAST else settings.fanout_trace_mode
-        return relation is Relation.LINK
-
-    def _tell(self, live: LiveSpan) -> None:
-        timeline, error, capture = self.incoming.timeline, self._error, self._kit.capture
-        end_ns = timeline.wall_ns(timeline.replied_ns or monotonic_ns())
-        failure = None if error is None or self._expected else description(error, capture)
-        attributes: Attributes = {}
-        name: str | None = None
-        events: tuple[EventRecord, ...] = ()
-        try:
-            events = self._kit.router.for_span(self._events(end_ns), live.context)
-            replying = self._kit.router.for_span(self._replying, live.context)
-            answered = self._answered(end_ns)
-            reason = answered.keep_reason()
-            attributes = answered.attributes(self._kit, reason)
-            if self.method() is OTHER:
-                attributes[names.RPC_METHOD] = OTHER
-                attributes[names.RPC_METHOD_ORIGINAL] = self.start.rpc_method
-                name = self._starts.other(self.incoming.received.mode)
-            if not (self._kit.draws_leaves and self._draw(live, answered, reason, replying)):
-                events = (*events, *replying)
-        finally:
-            live.finish(Ending(end_ns, attributes, failure, name, events))
-
-    def _answered(self, end_ns: int) -> Answered:
-        return Answered(
-            self.incoming, self._error, self._expected, end_ns, self.waited, self._overrun_ns,
-            0 if self._heartbeats is None else self._heartbeats.count,
-            self._remote if self._is_apart() else None,
-        )
-
-    def _events(self, end_ns: int) -> tuple[EventRecord, ...]:
-        events = () if self._heartbeats is None else self._heartbeats.last()
-        if self._error is None or self._expected:
-            return events
-        handled_ns = self.incoming.timeline.handled_ns
-        at_ns = self.incoming.timeline.wall_ns(handled_ns) if handled_ns else end_ns
-        return (*events, server_exception(self.incoming, self._error, at_ns, self._kit.capture))
-
-    def method(self) -> SafeText:
-        """Return what the request is told under: its method, or `_OTHER`.
+    def method(self, incoming: Incoming) -> SafeText:
+        """Return what its request is told under: its method, or `_OTHER`.
 
         `_OTHER` when no endpoint has the method, or there are too many.
         """
         if self._method is None:
-            is_unknown = is_unknown_method(self.incoming, self._error)
-            is_named = not is_unknown and self._starts.is_named(self.incoming, self.start)
-            self._method = self.start.rpc_method if is_named else OTHER
+            is_unknown = is_unknown_method(incoming, self._error)
+            is_named = not is_unknown and self._starts.is_named(incoming, self._start)
+            self._method = self._start.rpc_method if is_named else OTHER
         return self._method
 
+    # ---- beginning and end --------------------------------------------------------------------
+
+    def _begin(self, work: Incoming) -> LiveSpan:
+        self.waited = self._queue_times.begin(work)
+        remote, parent, timeline = self._remote, self._context, work.timeline
+        links = (remote,) if remote and (self._is_apart or work.received.dead_letter) else ()
+        if self._is_apart:
+            parent = set_span_in_context(INVALID_SPAN, parent)
+        return self._kit.sink.start(self._start, parent, timeline.wall_ns(timeline.delivered_ns), links=links)
+
+    def _tell(self, work: Incoming, live: LiveSpan) -> None:
+        timeline, error, kit = work.timeline, self._error, self._kit
+        end_ns = timeline.wall_ns(timeline.replied_ns or monotonic_ns())
+        failure = None if error is None or self._expected else description(error, kit.capture)
+        attributes: Attributes = {}
+        name: str | None = None
+        events: tuple[EventRecord, ...] = ()
+        try:
+            events = kit.router.for_span(self._events(work, end_ns), live.context)
+            replying = kit.router.for_span(self._replying, live.context)
+            answered = self._answered(work, end_ns)
+            attributes = answered.attributes(kit)
+            if self.method(work) is OTHER:
+                attributes[names.RPC_METHOD] = OTHER
+                attributes[names.RPC_METHOD_ORIGINAL] = self._start.rpc_method
+                name = self._starts.other(work.received.mode)
+            least_ns = 0 if kit.draws_all or names.KEEP_REASON in attributes else kit.phase_min_ns
+            if not (kit.draws_leaves and self._draw(answered, live, replying, least_ns)):
+                events = (*events, *replying)
+        finally:
+            live.finish(Ending(end_ns, attributes, failure, name, events))
+
+    def _answered(self, incoming: Incoming, end_ns: int) -> Answered:
+        return Answered(
+            incoming, self._error, self._expected, end_ns, self.waited, self._overrun_ns,
+            0 if self._heartbeats is None else self._heartbeats.count,
+            self._remote if self._is_apart else None,
+        )
+
+    def _events(self, incoming: Incoming, end_ns: int) -> tuple[EventRecord, ...]:
+        events = () if self._heartbeats is None else self._heartbeats.last()
+        if self._error is None or self._expected:
+            return events
+        handled_ns = self._timeline.handled_ns
+        at_ns = self._timeline.wall_ns(handled_ns) if handled_ns else end_ns
+        return (*events, server_exception(incoming, self._error, at_ns, self._kit.capture))
+
     def _draw(
-        self, live: LiveSpan, answered: Answered, reason: SafeText | None, replying: tuple[EventRecord, ...],
+        self, answered: Answered, live: LiveSpan, replying: tuple[EventRecord, ...], least_ns: int,
     ) -> bool:
         """Make the spans around and below; tell whether one of them took the events of the reply."""
-        kit = self._kit
-        least_ns = 0 if kit.draws_all or reason is not None else kit.phase_min_ns
-        waiting = queue(answered, least_ns=least_ns)
+        incoming = answered.incoming
         # Below the sender's span, as SERVER is: in a trace of its own it would be alone.
-        if waiting is not None and self._remote is not None and not self._is_apart():
-            kit.sink.leaf(self._context, waiting)
-        name = OTHER if self.method() is OTHER else self.incoming.received.method
-        handling = handle(answered, name, least_ns=least_ns)
+        waiting = queue(answered, least_ns=least_ns) if self._remote and not self._is_apart else None
+        if waiting is not None:
+            self._kit.sink.leaf(self._context, waiting)
+        method = OTHER if self.method(incoming) is OTHER else incoming.received.method
+        handling = handle(answered, method, least_ns=least_ns)
         if handling is not None:
             live.leaf(handling)
         reply = publish_reply(answered, self.way, replying, least_ns=least_ns)
@@ -178,22 +167,22 @@ class ProcessScope(SpanScope):
         return reply is not None
 
 
+def _is_apart(mode: Mode, settings: Settings) -> bool:
+    """Tell whether the span of a receiver is a trace of its own, linked to its sender's."""
+    relation = settings.cast_trace_mode if mode is Mode.CAST else settings.fanout_trace_mode
+    return relation is Relation.LINK
+
+
 class UnrecordedRequest(PassingScope):
     """A request of which there is no span, but whose time in the queue somebody wants to know."""
-
-    waited: QueueTime | None = None
-    """How long the request was in its queue, None when nobody knows."""
 
     def __init__(
         self, incoming: Incoming, remote: SpanContext | None, kit: Kit, queue_times: QueueTimes,
     ) -> None:
         super().__init__(kit.wire, remote, kit.wire.context(remote, incoming.received.carrier))
-        self._incoming = incoming
         self._queue_times = queue_times
-
-    def __enter__(self) -> Self:
-        self.waited = self._queue_times.begin(self._incoming)
-        return super().__enter__()
+        self.waited = queue_times.begin(incoming)
+        """How long the request was in its queue, None when nobody knows."""
 
     def __exit__(self, *exc_info: object) -> None:
         self._queue_times.end()

@@ -143,10 +143,13 @@ class SdkSink:
         self._tracer: Tracer = trace.get_tracer(
             SCOPE_NAME, scope_version(), tracer_provider=provider, schema_url=SCHEMA_URL,
         )
+        self._is_on = False
 
     def is_on(self) -> bool:
-        """Tell whether there is an SDK; asked each time, because providers are set late."""
-        return not isinstance(_behind(self._tracer), NoOpTracer)
+        """Tell whether there is an SDK; asked each time, because providers are set late, and then stay."""
+        if not self._is_on:
+            self._is_on = not isinstance(_behind(self._tracer), NoOpTracer)
+        return self._is_on
 
     def start(
         self, start: Start, parent: Context | None, start_ns: int, *,

@@ -128,14 +128,14 @@ class SpanTelemetry(Telemetry):  # noqa: PLR0904 - one method for each thing tha
         super().heartbeat_sent(incoming)
         scope = inner(incoming.scope)
         if isinstance(scope, ProcessScope):
-            scope.heartbeat(incoming)
+            scope.heartbeat()
 
     def deadline_exceeded(self, incoming: Incoming, overrun_ns: int) -> None:
         """A request was answered when its caller had given up, `overrun_ns` before; worker thread."""
         super().deadline_exceeded(incoming, overrun_ns)
         scope = inner(incoming.scope)
         if isinstance(scope, ProcessScope):
-            scope.overran(incoming, overrun_ns)
+            scope.overran(overrun_ns)
 
     def server_started(self, target: Target, workers: int) -> None:
         """A server's queues are consumed from."""

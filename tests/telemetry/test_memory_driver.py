@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 import tracedrpc
@@ -177,3 +178,22 @@ def test_results_are_told_where_that_is_asked_for(endpoint: Endpoint) -> None:
     both = [span for span in lab.spans if span.name == "compute.ops/echo"]
     assert [span.attributes["tracedrpc.result"] for span in both] == ["x", "x"]
     assert [span.attributes["tracedrpc.args.value"] for span in both] == ["x", "x"]
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF])
+def test_a_call_leaves_nothing_for_the_garbage_collector(sampler: Any, endpoint: Endpoint) -> None:
+    lab = Lab(TracerProvider(sampler=sampler, shutdown_on_exit=False))
+    with memory_transport(telemetry=lab.inner) as transport:
+        at = tracedrpc.Target(topic="compute", server="cn7")
+        with tracedrpc.get_rpc_server(transport, at, [endpoint], executor="blocking"):
+            to = tracedrpc.Target(topic="compute", namespace="ops", version="1.0")
+            client = tracedrpc.get_rpc_client(transport, to, timeout=5)
+            client.call({}, "echo", value="x")
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(20):
+                    client.call({}, "echo", value="x")
+                assert gc.collect() == 0
+            finally:
+                gc.enable()

@@ -105,8 +105,15 @@ def test_a_busy_server_with_a_free_worker_learns_too() -> None:
     bench.take(WAY_MS)
     bench.rest(30)
     for _ in range(5):
-        bench.rest(1)
         assert _ms(bench.run(WAY_MS, sender="reply_2")) < 1
+
+
+def test_a_queue_that_is_emptied_quickly_teaches_nothing() -> None:
+    bench = Bench(workers=64)
+    bench.times.listen()
+    for gone_ms in range(1000):
+        bench.rest(1)
+        assert _ms(bench.run(30_000 + gone_ms, work_ms=0.5)) == 30_000 + gone_ms
 
 
 def test_what_all_workers_were_busy_for_teaches_nothing() -> None:
