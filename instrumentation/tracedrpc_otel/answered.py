@@ -56,6 +56,11 @@ class Answered(NamedTuple):
         """Tell whether it ended with an error that its method does not declare."""
         return self.error is not None and not self.is_expected
 
+    def elapsed_ns(self) -> int:
+        """Return how long it took from its sender to its end here, as far as that is known."""
+        waited_ns = 0 if self.waited is None else self.waited.ns
+        return self.end_ns - self.incoming.timeline.delivered_wall_ns + waited_ns
+
     def keep_reason(self) -> SafeText | None:
         """Return the gravest reason to keep this trace, None when it is like any other."""
         incoming = self.incoming

@@ -119,7 +119,7 @@ class CallScope(SpanScope["Invocation"]):
     def _draw(self, invocation: Invocation, live: LiveSpan, end_wall_ns: int) -> None:
         kit, error = self._kit, self._error
         is_special = error is not None or invocation.is_slow()
-        least_ns = 0 if kit.draws_all or is_special else kit.phase_min_ns
+        least_ns = kit.least_ns(end_wall_ns - invocation.started_wall_ns, is_special=is_special)
         failure = None if error is None else error_type(error)
         ended = Ended(
             invocation, error, failure, end_wall_ns, least_ns, kit.draws_all, kit.settings.reply_wait,

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 
 _ALL_EVENTS: Final = 64
+_LONG: Final = 5
+"""A call is long that takes so many times what a phase must take to have a span."""
+_NOTHING_NS: Final = 1_000_000
+"""A phase that was shorter is no reason why any call takes long."""
 Work = TypeVar("Work")
 
 
@@ -60,6 +64,22 @@ class Kit:
         keep("draws_leaves", detail is not Detail.COMPACT)
         keep("draws_all", detail is Detail.FULL)
         keep("phase_min_ns", int(self.settings.phase_min_ms * 1e6))
+
+    def least_ns(self, elapsed_ns: int, *, is_special: bool) -> int:
+        """Return from which duration on a phase of a call or request has its span.
+
+        A call that is long by the same measure has more of them: whoever looks at it wants no
+        more than a few hundredths of it unexplained.
+
+        Args:
+            elapsed_ns: how long the whole took.
+            is_special: it was slow, failed or timed out: it is told in full.
+        """
+        if is_special or self.draws_all:
+            return 0
+        if elapsed_ns < _LONG * self.phase_min_ns:
+            return self.phase_min_ns
+        return min(self.phase_min_ns, max(elapsed_ns // 100, _NOTHING_NS))
 
 
 class ContextScope(Scope):

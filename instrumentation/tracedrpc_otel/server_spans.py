@@ -127,7 +127,7 @@ class ProcessScope(SpanScope["Incoming"]):
                 attributes[names.RPC_METHOD] = OTHER
                 attributes[names.RPC_METHOD_ORIGINAL] = self._start.rpc_method
                 name = self._starts.other(work.received.mode)
-            least_ns = 0 if kit.draws_all or names.KEEP_REASON in attributes else kit.phase_min_ns
+            least_ns = kit.least_ns(answered.elapsed_ns(), is_special=names.KEEP_REASON in attributes)
             if not (kit.draws_leaves and self._draw(answered, live, replying, least_ns)):
                 events = (*events, *replying)
         finally:

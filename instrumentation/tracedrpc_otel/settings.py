@@ -54,7 +54,8 @@ class Settings:
 
     Attributes:
         tracing: how many spans a call has.
-        phase_min_ms: a phase that took as long has its span even at detail `standard`.
+        phase_min_ms: a phase that took as long has its span even at detail `standard`; of a call of
+            five times that and more, each that took a hundredth of it, and a millisecond.
         events: where events go.
         semconv: "oslo" adds the attribute names that oslo.messaging's own tracing and the
             instrumentation on PyPI use; "" adds none.

@@ -380,6 +380,18 @@ def test_a_reply_that_was_long_on_its_way_says_so(lab: Lab, skew_ms: int, starts
     assert back.end_time + 1000 <= receive.start_time
 
 
+@pytest.mark.parametrize(("elapsed_ms", "told"), [(49, False), (100, True), (500, False)])
+def test_of_a_long_call_each_phase_that_matters_has_its_span(
+    lab: Lab, elapsed_ms: int, told: bool,
+) -> None:
+    call = invocation()
+    with lab.telemetry.call(call):
+        publish(call)  # 2 ms for a connection
+        support.finish(call)
+        call.woken_ns = call.ended_ns = call.started_ns + elapsed_ms * MS
+    assert ("acquire connection" in {span.name for span in lab.spans}) is told
+
+
 def test_the_whole_reply_wait_can_be_drawn_or_none_of_it() -> None:
     lab = Lab(settings=Settings(reply_wait=ReplyWait.FULL))
     call, _ = run_call(lab)

@@ -196,6 +196,17 @@ def test_phases_that_took_their_time_have_spans_of_their_own(lab: Lab) -> None:
     assert reply.attributes["messaging.message.conversation_id"] == "a" * 32
 
 
+@pytest.mark.parametrize(("handled_ms", "told"), [(40, False), (60, True)])
+def test_of_a_long_request_each_phase_that_matters_has_its_span(
+    lab: Lab, handled_ms: float, told: bool,
+) -> None:
+    with lab.telemetry.process(_stamped(2, handled_ms, 2)):
+        pass
+    names = {span.name for span in lab.spans}
+    assert "handle reboot" in names
+    assert ({"queue nova:compute.{server}", "publish reply_{id}"} <= names) is told
+
+
 def test_a_slow_request_is_told_in_full(lab: Lab) -> None:
     asked = _stamped(1, 5, 1)
     asked.slow_ns = 7 * MS

@@ -99,6 +99,16 @@ def test_a_server_that_is_faster_than_the_publishers_thread_loses_nothing():
     assert anatomy.ms(Phase.QUEUE) == 0
 
 
+@pytest.mark.parametrize("late_ms", [1.0, 8.0, 9.5])
+def test_clocks_that_agree_tell_the_way_back_though_the_publishers_thread_ran_late(late_ms):
+    way = Way().published().served(queue=0.0, back=1.5).done()
+    way.call.published_ns += int(late_ms * MS)
+    anatomy = way.anatomy()
+    assert anatomy.quality is Quality.SENDER_CLOCK
+    assert anatomy.ms(Phase.RETURN) == pytest.approx(1.5, abs=0.002)
+    assert anatomy.ms(Phase.PUBLISH) == pytest.approx(0.3, abs=0.002)
+
+
 def test_what_an_ended_call_was_is_computed_once():
     way = Way().published().served().done()
     assert way.anatomy() is way.anatomy()

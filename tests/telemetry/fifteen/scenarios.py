@@ -260,8 +260,7 @@ def queue_or_server(scene: Scene) -> Outcome:
     scene.serve(workers=1)
     caller = scene.client()
     busy = scene.hold(caller, root="", timeout=SOON_S)
-    outcome = caller.call("echo", timeout=SHORT_S)
-    scene.release_all()
+    outcome = _answered_late(scene, caller.call("echo", timeout=SHORT_S))
     assert busy.result(SOON_S)["ok"]
     return outcome
 

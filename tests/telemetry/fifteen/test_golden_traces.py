@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,12 @@ def path_of(name: str, detail: str) -> Path:
 @pytest.mark.parametrize("detail", DETAILS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_trace_of_each_story_is_as_it_was_written_down(teller: Teller, name: str, detail: str) -> None:
-    told, path = shape_of(teller.tell(name, detail)), path_of(name, detail)
+    told = json.dumps(shape_of(teller.tell(name, detail)), indent=1) + "\n"
+    path = path_of(name, detail)
     if IS_WRITING:
-        path.write_text(json.dumps(told, indent=1) + "\n")
-    assert told == json.loads(path.read_text())
+        path.write_text(told)
+    golden = path.read_text()
+    assert told == golden, "\n".join(unified_diff(golden.splitlines(), told.splitlines(), "golden", "told"))
 
 
 def test_every_golden_trace_belongs_to_a_story() -> None:

@@ -2,7 +2,9 @@
 
 The budgets are 8 us a side without an SDK, 80 us not sampled, and 250 us or eight spans for a
 sampled call, where a plain span with eight attributes takes 32 us. Time is no measure on a busy
-machine; the number of bytecodes that a call executes is the same on all. `make bench` prints the us.
+machine; the number of bytecodes that a call executes is the same each time. It stands for time to
+about a tenth, which is what the limit of a call that is not sampled has on top. `make bench` prints
+the us.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-MOST_SPANS = {"no SDK": 0.5, "not sampled": 2.5, "compact": 8.0, "standard": 8.0}
+MOST_SPANS = {"no SDK": 0.5, "not sampled": 2.75, "compact": 8.0, "standard": 8.0}
 WARM_UP = 20
 
 
