@@ -55,7 +55,7 @@ class Endpoint:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def fill(self, ctxt: dict[str, Any], size: int) -> str:
-        return "é" * size
+        return "é" + "x" * size
 
     def sleep(self, ctxt: dict[str, Any], seconds: float) -> str:
         time.sleep(seconds)
