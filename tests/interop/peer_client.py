@@ -12,8 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from operations import QUICK, SLOW, Client, declare_first, fleet, outcome
+import operations_failing  # noqa: F401 - its operations are on the list then
+from client import QUICK, SLOW, Client, declare_first
+from operations import fleet
 from peer import await_word, leave, open_peer, parsed, say
+from told import outcome
 from topics import FLEET
 
 
