@@ -325,7 +325,7 @@ def test_queue_times_are_known_where_there_are_metrics_and_no_spans() -> None:
     listener = OTelTelemetry(meter_provider=meters)
     asked = _stamped(20)
     with listener.process(asked) as scope:
-        assert scope.waited.ns == 20 * MS
+        assert abs(scope.waited.ns - 20 * MS) < 5 * MS
         assert trace.get_current_span().get_span_context().span_id == int("2" * 16, 16)
         assert scope.carrier == PARENT
     assert listener._queue_times._busy == 0
