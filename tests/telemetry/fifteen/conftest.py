@@ -31,11 +31,15 @@ def otlp() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture(scope="session")
 def pairs(otlp: OtlpReceiver, rabbit_url: str) -> Iterator[Pairs]:
-    """Give a pair of processes for each detail, and one with nothing set."""
+    """Give a pair of processes for each detail, one whose spans the SDK makes, and one with nothing set."""
     with Pairs(otlp, {
         "default": {},
         "standard": {"level": "DEBUG", "TRACEDRPC_TRACING": "standard", "TRACEDRPC_PHASE_MIN_MS": NEVER_MS},
         "full": {"level": "DEBUG", "TRACEDRPC_TRACING": "full"},
+        "sdk": {
+            "level": "DEBUG", "TRACEDRPC_TRACING": "standard", "TRACEDRPC_PHASE_MIN_MS": NEVER_MS,
+            "TRACEDRPC_SPANS": "sdk",
+        },
     }) as started:
         yield started
 
@@ -84,6 +88,6 @@ def scene(pair: Pair, rabbit_url: str) -> Iterator[Scene]:
 @pytest.fixture(scope="session")
 def teller(pairs: Pairs, rabbit_url: str) -> Iterator[Teller]:
     """Give who has each scenario played once, at both details, and remembers its trace."""
-    made = Teller(pairs.several("standard", "full"), rabbit_url)
+    made = Teller(pairs.several("standard", "full", "sdk"), rabbit_url)
     yield made
     made.close()
