@@ -13,14 +13,16 @@
 VENV ?= .venv
 CONFORMANCE := .venv-conformance
 BIN := $(VENV)/bin
+LOGQL := tests/dashboards/logql
 ARGS ?=
+SCALE ?= no
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --constraint constraints.txt
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-PLAIN_SUITES := unit wire dashboards
-BROKER_SUITES := telemetry integration faults interop console
+PLAIN_SUITES := unit wire
+BROKER_SUITES := telemetry integration faults interop console dashboards
 SUITES := $(PLAIN_SUITES) $(BROKER_SUITES)
 
 .PHONY: help
@@ -36,7 +38,7 @@ demo: $(VENV)/.stamp-run broker ## example services on a real RabbitMQ, and a ca
 	$(BIN)/tracedrpc demo --once "$$@" $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker ## all suites in one run
+test: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker prometheus logql ## all suites in one run
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
@@ -49,6 +51,16 @@ bench: $(VENV)/.stamp-dev broker ## against stock oslo.messaging and a bare py-a
 .PHONY: conformance
 conformance: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker ## oslo.messaging's own RPC tests, run on us
 	@$(BIN)/python -m pytest tests/interop/test_conformance.py $(ARGS)
+
+# ---- the real engines ------------------------------------------------------------------------------
+
+.PHONY: stack stack-down stack-test
+stack: ## RabbitMQ, Collector, Jaeger, Prometheus, Loki, Grafana and the example services, in Docker; SCALE=yes
+	@SCALE="$(SCALE)" scripts/stack up
+stack-down: ## stop them; what they stored stays (scripts/stack remove deletes it)
+	@SCALE="$(SCALE)" scripts/stack down
+stack-test: ## the same on data of its own: trace, logs, metrics and exemplars asked for, then taken down
+	@SCALE="$(SCALE)" scripts/stack-test
 
 # ---- parts of it ---------------------------------------------------------------------------------
 
@@ -69,10 +81,15 @@ $(PLAIN_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev
 $(BROKER_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev broker
 	$(call run-suite,$*)
 test-interop: $(CONFORMANCE)/.stamp
+test-dashboards: prometheus logql
 
 .PHONY: golden
 golden: $(VENV)/.stamp-dev broker ## write the golden traces of tests/telemetry/fifteen anew; read the difference
 	@TRACEDRPC_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests/telemetry/fifteen/test_golden_traces.py $(ARGS)
+
+.PHONY: dashboards
+dashboards: $(VENV)/.stamp-dev ## write the JSON of dashboards/grafana anew
+	@PYTHONPATH=dashboards $(BIN)/python -m grafana.generate
 
 # ---- set-up --------------------------------------------------------------------------------------
 
@@ -82,6 +99,17 @@ setup: $(VENV)/.stamp-dev broker ## only the set-up
 .PHONY: broker
 broker: ## RabbitMQ's binaries, from Debian's packages when they are missing
 	@scripts/install-broker.sh
+
+.PHONY: prometheus logql
+prometheus: ## promtool and Prometheus for the tests of dashboards, from Debian's packages when they are missing
+	@scripts/install-prometheus.sh
+logql: ## Grafana's grammar of LogQL for the tests of dashboards, where there is Node.js
+	@{ command -v npm && $(MAKE) --no-print-directory $(LOGQL)/node_modules/.stamp; } >/dev/null || \
+	echo "logql: no npm, or it could not install; the queries for Loki are only looked over"
+
+$(LOGQL)/node_modules/.stamp: $(LOGQL)/package.json
+	@cd $(LOGQL) && npm install --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 $(VENV)/.stamp-venv:
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed; make PYTHON=/path/to/it"; exit 1; fi
@@ -120,4 +148,4 @@ constraints: ## write constraints.txt anew, with the newest versions of everythi
 
 .PHONY: clean
 clean: ## remove the environment and every cache
-	@rm -rf $(VENV) $(CONFORMANCE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@rm -rf $(VENV) $(CONFORMANCE) $(LOGQL)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
