@@ -11,6 +11,7 @@
 .DELETE_ON_ERROR:
 
 VENV ?= .venv
+CONFORMANCE := .venv-conformance
 BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -18,8 +19,8 @@ INSTALL := $(PIP) install --constraint constraints.txt
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-PLAIN_SUITES := unit wire telemetry dashboards
-BROKER_SUITES := integration faults interop console
+PLAIN_SUITES := unit wire dashboards
+BROKER_SUITES := telemetry integration faults interop console
 SUITES := $(PLAIN_SUITES) $(BROKER_SUITES)
 
 .PHONY: help
@@ -35,7 +36,7 @@ demo: $(VENV)/.stamp-run broker ## example services on a real RabbitMQ, and a ca
 	$(BIN)/tracedrpc demo --once "$$@" $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.stamp-dev broker ## all suites in one run
+test: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker ## all suites in one run
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
@@ -44,6 +45,10 @@ check: lint types imports ## lint, types and imports
 .PHONY: bench
 bench: $(VENV)/.stamp-dev broker ## against stock oslo.messaging and a bare py-amqp echo, side by side
 	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+.PHONY: conformance
+conformance: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker ## oslo.messaging's own RPC tests, run on us
+	@$(BIN)/python -m pytest tests/interop/test_conformance.py $(ARGS)
 
 # ---- parts of it ---------------------------------------------------------------------------------
 
@@ -63,6 +68,11 @@ $(PLAIN_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev
 	$(call run-suite,$*)
 $(BROKER_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev broker
 	$(call run-suite,$*)
+test-interop: $(CONFORMANCE)/.stamp
+
+.PHONY: golden
+golden: $(VENV)/.stamp-dev broker ## write the golden traces of tests/telemetry/fifteen anew; read the difference
+	@TRACEDRPC_WRITE_GOLDEN=1 $(BIN)/python -m pytest tests/telemetry/fifteen/test_golden_traces.py $(ARGS)
 
 # ---- set-up --------------------------------------------------------------------------------------
 
@@ -93,10 +103,21 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-build pyproject.toml tests/bench/requirements
 	@$(INSTALL) --no-build-isolation --editable ".[dev]" --requirement tests/bench/requirements.txt
 	@touch $@ $(VENV)/.stamp-run
 
+# Stock oslo.messaging beside tracedrpc, with what its own tests need: for tests/interop only.
+$(CONFORMANCE)/.stamp: constraints.txt pyproject.toml tests/interop/requirements.txt
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed; make PYTHON=/path/to/it"; exit 1; fi
+	@echo "making $(CONFORMANCE) with oslo.messaging and what its tests need"
+	@$(PYTHON) -m venv $(CONFORMANCE)
+	@$(CONFORMANCE)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+		hatchling editables
+	@$(CONFORMANCE)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt \
+		--no-build-isolation --editable ".[oslo]" --requirement tests/interop/requirements.txt
+	@touch $@
+
 .PHONY: constraints
 constraints: ## write constraints.txt anew, with the newest versions of everything
 	@scripts/make-constraints.sh "$(PYTHON)"
 
 .PHONY: clean
 clean: ## remove the environment and every cache
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@rm -rf $(VENV) $(CONFORMANCE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist

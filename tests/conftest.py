@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tracedrpc._log import limiter
+from tracedrpc.clocks import CLOCKS
 from tracedrpc_console import broker as brokers
 
 if TYPE_CHECKING:
@@ -74,6 +76,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if MISSING in config.stash:
         text = f"NO RABBITMQ, so the tests that need one did not run. {config.stash[MISSING]}"
         terminalreporter.write_line(text, red=True, bold=True)
+
+
+# ---- what a process remembers --------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def fresh_memory() -> None:
+    """Forget what earlier tests wrote to the log, and whose clocks they met."""
+    limiter.forget()
+    CLOCKS.forget()
 
 
 # ---- names ---------------------------------------------------------------------------------------

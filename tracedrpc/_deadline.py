@@ -7,6 +7,8 @@ from typing import Final
 
 FOREVER_S: Final = 10 * 365 * 24 * 3600.0
 """What "no limit" means to code that must hand a number of seconds to the system."""
+LONGEST_S: Final = 24 * 24 * 3600.0
+"""The longest single wait: epoll, and so eventlet, counts milliseconds in 31 bits."""
 
 
 class Deadline:
@@ -29,6 +31,11 @@ class Deadline:
     def left_s(self) -> float:
         """Return the seconds left, never below 0."""
         return max(0.0, self.at_s - monotonic())
+
+    def limit_s(self) -> float | None:
+        """Return the seconds left for what waits without limit when given None; None for weeks."""
+        left_s = self.left_s()
+        return left_s if left_s < LONGEST_S else None
 
     def is_expired(self) -> bool:
         """Tell whether the instant has passed."""

@@ -6,12 +6,12 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from tracedrpc import semconv as names
-from tracedrpc.anatomy import anatomy_of
+from tracedrpc.anatomy import Phase, anatomy_of
 from tracedrpc.message import NO_CARRIER
 
 if TYPE_CHECKING:
     from tracedrpc.driver import Incoming
-    from tracedrpc.message import Invocation
+    from tracedrpc.message import Invocation, ServerTimeline
     from tracedrpc.target import Target
     from tracedrpc.telemetry import ConnectionInfo, PoolStats
 
@@ -38,24 +38,36 @@ def of_invocation(invocation: Invocation | None) -> Fields:
 def of_phases(invocation: Invocation) -> Fields:
     """Return where a call's time went."""
     anatomy = anatomy_of(invocation)
-    phases = {names.phase_ms(phase): ns / 1e6 for phase, ns in anatomy.phases.items()}
+    phases = {names.phase_ms(phase): ns / 1e6 for phase, ns in anatomy.phases.items() if ns}
     return {names.ELAPSED_MS: anatomy.elapsed_ns / 1e6, **phases}
 
 
 def of_incoming(incoming: Incoming) -> Fields:
-    """Return which request it is, and where its time went."""
-    received, timeline = incoming.received, incoming.timeline
+    """Return which request it is."""
+    received = incoming.received
     ids = incoming.scope.ids if incoming.scope else NO_CARRIER
-    handled_ns = timeline.handled_ns - timeline.handler_ns
     return {
         names.RPC_METHOD: names.rpc_method(incoming.topic, received.namespace, received.method),
         names.MODE: received.mode.value,
         names.MSG_ID: received.msg_id,
         names.QUEUE: incoming.queue,
-        names.DURATION_MS: handled_ns / 1e6 if timeline.handled_ns else None,
         names.REDELIVERED: True if incoming.redelivered else None,
         **ids,
     }
+
+
+def of_timeline(timeline: ServerTimeline) -> Fields:
+    """Return where a request's time went inside its server."""
+    phases = {
+        Phase.DISPATCH: (timeline.delivered_ns, timeline.handler_ns or timeline.replied_ns),
+        Phase.HANDLER: (timeline.handler_ns, timeline.handled_ns),
+        Phase.REPLY: (timeline.handled_ns, timeline.replied_ns),
+    }
+    told = {
+        names.phase_ms(phase): (ended_ns - begun_ns) / 1e6
+        for phase, (begun_ns, ended_ns) in phases.items() if begun_ns and ended_ns
+    }
+    return {names.ELAPSED_MS: timeline.elapsed_ns() / 1e6, **told}
 
 
 def of_target(target: Target) -> Fields:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, get_args, get_origin, get_type_hints
 
@@ -15,16 +16,11 @@ if TYPE_CHECKING:
 ENV_PREFIX: Final = "TRACEDRPC_"
 RABBIT_GROUP: Final = "oslo_messaging_rabbit"
 
+application_defaults: Final[dict[str, Any]] = {}
+"""What the application has chosen for all its transports, where nobody has chosen for one."""
+
 _TRUE: Final = frozenset({"true", "1", "on", "yes"})
 _FALSE: Final = frozenset({"false", "0", "off", "no"})
-_MISSING: Final = object()
-_STOCK_DEFAULTS: Final = {
-    "conn_pool_min_size": 2,
-    "heartbeat_timeout_threshold": 60,
-    "kombu_reconnect_delay": 1.0,
-    "rpc_conn_pool_size": 30,
-}
-"""oslo.messaging 18.3.1's defaults where ours differ on purpose: there they are nobody's choice."""
 _WORDS: Final = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a text",
 }
@@ -49,16 +45,21 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The texts an option may be."""
+    """The texts an option may be; `reason` says why not others, `any_case` that case means nothing."""
 
     choices: tuple[str, ...]
+    reason: str = ""
+    any_case: bool = False
 
     def accepts(self, value: Any) -> bool:
         """Tell whether the value is one of the choices."""
+        if self.any_case and isinstance(value, str):
+            return value.lower() in {choice.lower() for choice in self.choices}
         return value in self.choices
 
     def __str__(self) -> str:
-        return "one of " + ", ".join(repr(choice) for choice in self.choices)
+        words = "one of " + ", ".join(repr(choice) for choice in self.choices)
+        return f"{words}: {self.reason}" if self.reason else words
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,59 +140,46 @@ def from_environment(specs: Mapping[str, Spec], environ: Mapping[str, str]) -> d
 
 
 def from_query(
-    specs: Mapping[str, Spec], query: Mapping[str, str], ignored: Iterable[str],
+    specs: Mapping[str, Spec], query: Mapping[str, str], accepted: Iterable[str],
 ) -> dict[str, Any]:
     """Return the options set by a URL's query.
 
     Args:
         specs: what may be set.
         query: names and texts.
-        ignored: names that are accepted and mean nothing.
+        accepted: names of switches that change nothing.
 
     Raises:
         InvalidOption: a name is unknown, or a value is not of its type.
     """
-    known = {name: text for name, text in query.items() if name not in frozenset(ignored)}
-    for name in known:
-        if name not in specs:
+    silent = {name: Spec(name, bool, None) for name in accepted}
+    found = {}
+    for name, text in query.items():
+        spec = specs.get(name) or silent.get(name)
+        if spec is None:
             raise _unknown(name, specs)
-    return {name: specs[name].parse(text, "in the URL") for name, text in known.items()}
+        found[name] = spec.parse(text, "in the URL")
+    return {name: value for name, value in found.items() if name in specs}
 
 
 def from_object(specs: Mapping[str, Spec], conf: Any) -> dict[str, Any]:
-    """Return the options that a configuration object sets, e.g. oslo.config's `ConfigOpts`.
+    """Return the options that an object sets as attributes; what it does not have is left to our defaults.
 
-    Looked up in its group `oslo_messaging_rabbit` first, then on itself. What it does not have is
-    left to our defaults, and so is a default of oslo.messaging's that nobody has set or changed.
+    Looked up in its attribute `oslo_messaging_rabbit` first, then on itself. An oslo.config object is
+    the business of `oslo_options`.
     """
     found = {}
     for name, spec in specs.items():
-        value = _value_of(conf, name)
-        if value is not _MISSING and value is not None:
+        value = getattr(getattr(conf, RABBIT_GROUP, None), name, getattr(conf, name, None))
+        if value is not None:
             found[name] = spec.parse(value, "in the configuration")
     return found
 
 
-def _value_of(conf: Any, name: str) -> Any:
-    for place, group in ((getattr(conf, RABBIT_GROUP, None), RABBIT_GROUP), (conf, None)):
-        value = _MISSING if place is None else getattr(place, name, _MISSING)
-        if value is not _MISSING:
-            repeated = _STOCK_DEFAULTS.get(name) == value and _is_untouched(conf, name, group)
-            return _MISSING if repeated else value
-    return _MISSING
-
-
-def _is_untouched(conf: Any, name: str, group: str | None) -> bool:
-    """Tell whether oslo.config only repeats the default that an option was registered with."""
-    locate = getattr(conf, "get_location", None)
-    if locate is None:
-        return False
-    try:
-        location = locate(name, group)
-    except Exception:  # noqa: BLE001 - a foreign object that merely has the method
-        return False
-    place = getattr(getattr(location, "location", None), "name", "")
-    return bool(place == "opt_default")
+def is_oslo_config(conf: Any) -> bool:
+    """Tell whether it is an oslo.config `ConfigOpts`, without importing that when nobody has."""
+    cfg = sys.modules.get("oslo_config.cfg")
+    return cfg is not None and isinstance(conf, cfg.ConfigOpts)
 
 
 def _unknown(name: str, specs: Mapping[str, Spec]) -> InvalidOption:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracedrpc.clocks import CLOCKS, Clocks, Quality
 from tracedrpc.message import Mode, Stage
@@ -49,9 +48,8 @@ class Phase(StrEnum):
     """Decoding and deserializing the result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anatomy:
-    """The phases of one call, in ns.
+class Anatomy(NamedTuple):
+    """The phases of one call, in ns. A tuple, because it is made for each and that is quicker.
 
     Attributes:
         phases: in the order of the way; they add up to `elapsed_ns`.
@@ -92,9 +90,11 @@ def _dissect(invocation: Invocation, clocks: Clocks) -> Anatomy:
     replied_ns = invocation.replied_ns
     times = invocation.server_times if replied_ns else None
     arrived_ns = invocation.published_ns
+    back_ns, skew_ns, quality = 0, None, None
     if times is not None and arrived_ns:
-        # The server may be done before the publisher's thread runs again.
-        arrived_ns = min(arrived_ns, replied_ns - times.total_us * 1000)
+        back_ns, skew_ns, quality = _way_back(invocation, times, clocks)
+        # The server may have it, and even be done, before the publisher's thread runs again.
+        arrived_ns = min(arrived_ns, replied_ns - back_ns - times.total_us * 1000)
     _cut_publish(cuts, invocation, arrived_ns)
     if not invocation.published_ns or cuts.is_over():
         return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
@@ -103,11 +103,10 @@ def _dissect(invocation: Invocation, clocks: Clocks) -> Anatomy:
         return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
     sent_ns = cuts.at_ns
     wait_ns = (replied_ns or ended_ns) - sent_ns
-    skew_ns, quality = None, None
     if times is None:
         cuts.until(_unanswered(invocation), replied_ns or ended_ns)
     else:
-        skew_ns, quality = _cut_wait(cuts, invocation, times, clocks)
+        _cut_wait(cuts, times, replied_ns, back_ns)
     cuts.until(Phase.WAKEUP, invocation.woken_ns)
     cuts.rest(Phase.FINISH if replied_ns else _unanswered(invocation))
     return Anatomy(
@@ -130,6 +129,8 @@ def _cut_acquire(cuts: _Cuts, invocation: Invocation) -> None:
 
 
 def _cut_publish(cuts: _Cuts, invocation: Invocation, arrived_ns: int) -> None:
+    if cuts.is_over():
+        return
     returned_ns = invocation.returned_ns
     if returned_ns:
         cuts.until(Phase.PUBLISH, returned_ns)
@@ -143,28 +144,36 @@ def _unanswered(invocation: Invocation) -> Phase:
     return Phase.CONFIRM if invocation.stage is Stage.CONFIRM else Phase.REMOTE
 
 
-def _cut_wait(
-    cuts: _Cuts, invocation: Invocation, times: ServerTimes, clocks: Clocks,
-) -> tuple[int | None, Quality | None]:
-    """Divide the wait for the reply: the server's durations are its own, the rest is the two ways."""
+def _way_back(
+    invocation: Invocation, times: ServerTimes, clocks: Clocks,
+) -> tuple[int, int | None, Quality | None]:
+    """Return how long the reply was on its way, the skew of the server's clock, and how that is known.
+
+    The server's durations are its own; what else a call waits for its reply are the two ways.
+    """
     replied_ns, total_ns = invocation.replied_ns, times.total_us * 1000
-    ways_ns = max(0, replied_ns - cuts.at_ns - total_ns)
-    skew_ns, quality = 0, None
-    if times.sent_ns:
-        # The server's clock minus ours is at least `low` (the reply's way took no time) and at
-        # most `high` (the request's way took none).
-        low_ns = times.sent_ns - invocation.wall_ns(replied_ns)
-        high_ns = low_ns + ways_ns
-        skew_ns, quality = clocks.skew_ns(times.server, low_ns, high_ns, replied_ns)
-        back_ns = min(max(0, skew_ns - low_ns), ways_ns)
-    else:
-        back_ns = ways_ns // 2
-    cuts.until(Phase.QUEUE, cuts.at_ns + ways_ns - back_ns)
+    told_ns = max(0, replied_ns - invocation.published_ns - total_ns)
+    if not times.sent_ns:
+        return told_ns // 2, None, None
+    # The server's clock minus ours is at least `low` (the reply's way took no time) and at most
+    # `high` (the request's way took none; it cannot have begun before a connection was held, but
+    # before `published_ns`, which is stamped when the thread runs again).
+    ways_ns = max(0, replied_ns - invocation.acquired_ns - total_ns)
+    low_ns = times.sent_ns - invocation.wall_ns(replied_ns)
+    skew_ns, quality = clocks.skew_ns(times.server, low_ns, low_ns + ways_ns, replied_ns)
+    back_ns = max(0, skew_ns - low_ns)
+    if quality is Quality.ESTIMATED:
+        return min(back_ns, told_ns), skew_ns, quality  # our own stamp is worth more than a guess
+    return min(back_ns, ways_ns), None, quality
+
+
+def _cut_wait(cuts: _Cuts, times: ServerTimes, replied_ns: int, back_ns: int) -> None:
+    """Divide the wait for the reply: the request's way, the server's own durations, the reply's way."""
+    cuts.until(Phase.QUEUE, replied_ns - back_ns - times.total_us * 1000)
     cuts.until(Phase.DISPATCH, cuts.at_ns + times.wait_us * 1000)
     cuts.until(Phase.HANDLER, cuts.at_ns + times.handler_us * 1000)
     cuts.until(Phase.REPLY, replied_ns - back_ns)
     cuts.until(Phase.RETURN, replied_ns)
-    return (skew_ns if quality is Quality.ESTIMATED else None), quality
 
 
 class _Cuts:
@@ -181,13 +190,17 @@ class _Cuts:
         """Give the time up to a stamp to a phase; 0 means that it was not reached."""
         if not stamp_ns:
             return
-        stamp_ns = min(max(stamp_ns, self.at_ns), self.ended_ns)
-        self.phases[phase] = self.phases.get(phase, 0) + stamp_ns - self.at_ns
-        self.at_ns = stamp_ns
+        took_ns = min(stamp_ns, self.ended_ns) - self.at_ns
+        if took_ns > 0:
+            self.phases[phase] = self.phases.get(phase, 0) + took_ns
+            self.at_ns += took_ns
+        else:
+            self.phases.setdefault(phase, 0)
 
     def rest(self, phase: Phase) -> None:
-        """Give what is left to a phase."""
-        self.until(phase, self.ended_ns)
+        """Give what is left to a phase; when nothing is, it was not reached."""
+        if not self.is_over():
+            self.until(phase, self.ended_ns)
 
     def is_over(self) -> bool:
         """Tell whether nothing is left."""
@@ -195,6 +208,5 @@ class _Cuts:
 
     def closed(self) -> dict[Phase, int]:
         """Return the phases; time that no phase has asked for belongs to the last one."""
-        if self.at_ns < self.ended_ns:
-            self.rest(next(reversed(self.phases), Phase.PREPARE))
+        self.rest(next(reversed(self.phases), Phase.PREPARE))
         return self.phases

@@ -8,9 +8,8 @@ narrow one. No clock has to be right, and none is asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 MOST_SERVERS: Final = 1000
 WINDOW_NS: Final = 30_000_000_000
@@ -29,8 +28,7 @@ class Quality(StrEnum):
     """They do not; the difference was estimated and taken out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(NamedTuple):
     """Bounds of (server's clock - our clock), in ns; `at_ns` is when it was learnt, monotonic."""
 
     low_ns: int
@@ -49,14 +47,21 @@ class Clocks:
         """Learn from one call and return by how much that server's clock is ahead of ours.
 
         Args:
-            server: its name.
-            low_ns, high_ns: the call's own bounds.
+            server: its name; "" when it has none, and then this call alone must tell.
+            low_ns: the least that the call itself allows.
+            high_ns: the most.
             at_ns: when its reply was seen, monotonic.
         """
-        low_ns, high_ns = self._learn(server, low_ns, high_ns, at_ns)
+        if server:
+            low_ns, high_ns = self._learn(server, low_ns, high_ns, at_ns)
         if low_ns <= 0 <= high_ns:
             return 0, Quality.SENDER_CLOCK
         return low_ns + min((high_ns - low_ns) // 2, RETURN_NS), Quality.ESTIMATED
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._recent.clear()
+        self._former.clear()
 
     def _learn(self, server: str, low_ns: int, high_ns: int, at_ns: int) -> tuple[int, int]:
         recent = _met(self._recent.get(server), low_ns, high_ns) or Interval(low_ns, high_ns, at_ns)
@@ -65,8 +70,7 @@ class Clocks:
             self._former[server] = recent
             recent = Interval(low_ns, high_ns, at_ns)
         elif len(self._recent) >= MOST_SERVERS and server not in self._recent:
-            self._recent.clear()
-            self._former.clear()
+            self.forget()
         self._recent[server] = recent
         former = self._former.get(server)
         if former is not None and at_ns - former.at_ns > 3 * WINDOW_NS:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc._scheduler import Scheduler
     from tracedrpc.message import Invocation, Received, ServerTimeline
@@ -56,8 +56,35 @@ class Incoming(ABC):
     """What carried it: `Driver.system`."""
     function: Callable[..., Any] | None = None
     """The endpoint's method, once it is found."""
+    result: Any = None
+    """What the method returned, serialized; for telemetry that was asked to tell it."""
     slow_ns: int = 0
     """From this duration on, delivery to reply, a request counts as slow; 0 for never."""
+
+    def is_slow(self) -> bool:
+        """Tell whether it took, by its reply or until now, as long as what counts as slow."""
+        return 0 < self.slow_ns <= self.timeline.elapsed_ns()
+    run: Callable[[Incoming, Callable[..., Any], Any, Mapping[str, Any]], Any] | None = None
+    """Calls the method for it, given request, method, context and arguments; set by the server."""
+
+    @property
+    def ctxt(self) -> Any:
+        """The request context, for dispatchers written for oslo.messaging."""
+        return self.received.context
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The request as a dict, for dispatchers written for oslo.messaging."""
+        received = self.received
+        return {
+            "method": received.method, "args": received.args,
+            "namespace": received.namespace, "version": received.version,
+        }
+
+    @property
+    def client_timeout(self) -> float | None:
+        """How often the caller wants to hear from us at least, in seconds, or None."""
+        return self.received.monitor_timeout_s
 
     @abstractmethod
     def reply(self, result: Any) -> None:

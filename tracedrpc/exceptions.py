@@ -78,8 +78,8 @@ class MessageUndeliverable(Exception):
 class InvalidTarget(MessagingException, ValueError):
     """The target lacks a field that the operation needs, or has one it must not have."""
 
-    def __init__(self, message: str, target: Target) -> None:
-        super().__init__(f"{message}:{target}")
+    def __init__(self, msg: str, target: Target) -> None:
+        super().__init__(f"{msg}:{target}")
         self.target = target
 
 
@@ -90,8 +90,8 @@ class InvalidTransportURL(MessagingException):
         url: the URL as given, its password hidden.
     """
 
-    def __init__(self, url: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, url: str, msg: str) -> None:
+        super().__init__(msg)
         self.url = url
 
 
@@ -269,6 +269,35 @@ class DecodeError(MessagingException):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ReplyDecodeError(DecodeError):
+    """The reply to a call came and cannot be decoded; what the server did, it has done.
+
+    Attributes:
+        reason: see `DecodeError`.
+        method, target, msg_id, reply_queue, phase, elapsed_s: see `MessagingTimeout`.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        method: str | None = None,
+        target: Target | None = None,
+        msg_id: str | None = None,
+        reply_queue: str | None = None,
+        phase: str | None = None,
+        elapsed_s: float | None = None,
+    ) -> None:
+        super().__init__(reason, message)
+        self.method = method
+        self.target = target
+        self.msg_id = msg_id
+        self.reply_queue = reply_queue
+        self.phase = phase
+        self.elapsed_s = elapsed_s
 
 
 class EncodeError(MessagingException, ValueError):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NO_CARRIER: Final[Mapping[str, str]] = {}
 """The trace context of a message that carries none."""
+W3C_KEYS: Final = frozenset({"traceparent", "tracestate"})
+"""The entries of trace context in the W3C's format, https://www.w3.org/TR/trace-context/."""
 
 
 class Mode(StrEnum):
@@ -39,6 +41,7 @@ class Stage(StrEnum):
     SERVER = "server"
     HEARTBEAT_LOST = "heartbeat_lost"
     REPLY_LOST = "reply_lost"
+    REPLY_DECODE = "reply_decode"
     DONE = "done"
 
 
@@ -99,7 +102,7 @@ class DeadLetter:
     """What the broker says of a message that it took out of another queue.
 
     Attributes:
-        reason: "expired", "rejected", "maxlen" or "delivery_limit".
+        reason: "expired", "rejected", "maxlen", "delivery_limit", or "other" for one not known here.
         queue: where it was taken from last.
         count: how often that happened there.
     """
@@ -138,9 +141,11 @@ class Invocation:
         "published_ns",
         "queue_consumers",
         "queue_messages",
+        "queue_missing",
         "replied_ns",
         "reply_queue",
         "request",
+        "result",
         "returned_ns",
         "routing_key",
         "scope",
@@ -209,7 +214,16 @@ class Invocation:
         self.queue_messages: int | None = None
         """Messages that waited in the request's queue when the broker was asked, after a time-out."""
         self.queue_consumers: int | None = None
+        self.queue_missing = False
+        """The broker was asked, after a time-out, and has no such queue."""
+        self.result: Any = None
+        """What came back, not yet deserialized; for telemetry that was asked to tell it."""
         self._anatomy: Anatomy | None = None
+
+    def began(self, began_ns: int) -> None:
+        """Count it from an earlier instant: before its arguments were serialized."""
+        self.started_wall_ns -= self.started_ns - began_ns
+        self.started_ns = began_ns
 
     def is_slow(self) -> bool:
         """Tell whether it took, by its end or until now, as long as what counts as slow."""
@@ -220,8 +234,8 @@ class Invocation:
         return self.started_wall_ns + stamp_ns - self.started_ns
 
     def elapsed_s(self) -> float:
-        """Return the seconds since the call began."""
-        return (monotonic_ns() - self.started_ns) / 1e9
+        """Return the seconds from the call's beginning to its end, or until now."""
+        return ((self.ended_ns or monotonic_ns()) - self.started_ns) / 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +299,20 @@ class ServerTimeline:
         self.handed_ns = 0
         """The reply's last byte was handed to the socket; stays 0 when somebody else does that later."""
 
+    def elapsed_ns(self) -> int:
+        """Return how long the request has taken here: to its reply, of a cast to its method's end."""
+        return (self.replied_ns or self.handled_ns or monotonic_ns()) - self.delivered_ns
+
     def wall_ns(self, stamp_ns: int) -> int:
         """Return a monotonic stamp of this request as ns since 1970."""
         return self.delivered_wall_ns + stamp_ns - self.delivered_ns
 
-    def stamp_reply(self) -> ServerTimes:
-        """Take the instant of the reply and return what the reply's headers say about times."""
+    def stamp_reply(self, server: str = "") -> ServerTimes:
+        """Take the instant of the reply and return what the reply's headers say.
+
+        Args:
+            server: the server's name, for the caller to know who answered.
+        """
         now_ns = self.replied_ns = monotonic_ns()
         handler_ns = self.handler_ns or now_ns
         handled_ns = self.handled_ns or now_ns
@@ -299,4 +321,5 @@ class ServerTimeline:
             wait_us=(handler_ns - self.delivered_ns) // 1000,
             handler_us=(handled_ns - handler_ns) // 1000,
             total_us=(now_ns - self.delivered_ns) // 1000,
+            server=server,
         )

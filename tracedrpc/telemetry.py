@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from tracedrpc import _fields, _log
 from tracedrpc import semconv as names
-from tracedrpc._log import DEBUG, ERROR, INFO, WARNING, line
+from tracedrpc._log import DEBUG, ERROR, INFO, WARNING, limited, line
 from tracedrpc.exceptions import MessagingTimeout
-from tracedrpc.message import NO_CARRIER
+from tracedrpc.message import NO_CARRIER, W3C_KEYS
 from tracedrpc.story import where_died, where_spent
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ SILENCE: Final = Scope()
 class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     """Scopes are silent and moments write one log line; `tracedrpc_otel` adds spans and metrics."""
 
-    carrier_keys: frozenset[str] = frozenset({"traceparent", "tracestate"})
+    carrier_keys: frozenset[str] = W3C_KEYS
     """The headers of a request that carry trace context; a listener for another format has its own."""
 
     # ---- scopes -------------------------------------------------------------------------------
@@ -122,29 +122,32 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     def call_finished(self, invocation: Invocation, error: BaseException | None) -> None:
         """A call or cast has ended; its caller's thread, inside the scope. The canonical line.
 
-        A warning with the sentence that says why when it was slow, else for debugging; one that
-        timed out has had its warning.
+        A warning with the sentence that says why when it was slow, else for debugging
+        (`TRACEDRPC_LOG_CALLS=info`: for information); one that timed out has had its warning.
         """
         is_slow = invocation.is_slow() and not isinstance(error, MessagingTimeout)
-        level = WARNING if is_slow else DEBUG
-        if _log.is_enabled(level):
-            fields = _fields.of_invocation(invocation) | _fields.of_phases(invocation)
-            fields |= _fields.of_error(error) | {names.SERVER_NAME: invocation.server or None}
-            if is_slow:
-                fields[names.WHY] = where_spent(invocation)
-            line(level, "call_finished", fields)
+        if not _log.is_enabled(WARNING if is_slow else _log.CALLS):
+            return
+        fields = _fields.of_invocation(invocation) | _fields.of_error(error)
+        if is_slow:
+            fields[names.WHY] = where_spent(invocation)
+        fields |= {names.SERVER_NAME: invocation.server or None} | _fields.of_phases(invocation)
+        if not is_slow:
+            line(_log.CALLS, "call_finished", fields)
+        elif not limited(WARNING, "call_finished", fields, names.RPC_METHOD):
+            line(DEBUG, "call_finished", fields)
 
     def call_timed_out(self, invocation: Invocation) -> None:
         """A call got no reply in time; `invocation.stage` says how far it had come."""
         if _log.is_enabled(WARNING):
-            fields = _fields.of_invocation(invocation) | _fields.of_phases(invocation)
-            line(WARNING, "call_timed_out", fields | {
+            line(WARNING, "call_timed_out", _fields.of_invocation(invocation) | {
                 names.TIMEOUT_PHASE: invocation.stage.value,
                 names.WHY: where_died(invocation),
                 names.REPLY_QUEUE: invocation.reply_queue or None,
                 names.SERVER_NAME: invocation.server or None,
                 names.QUEUE_MESSAGES: invocation.queue_messages,
                 names.QUEUE_CONSUMERS: invocation.queue_consumers,
+                **_fields.of_phases(invocation),
             })
 
     def heartbeat_received(self, invocation: Invocation) -> None:
@@ -157,7 +160,7 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     def reply_discarded(self, msg_id: str, reason: str) -> None:
         """A reply that nobody waits for: "late", "duplicate" or "unknown"; reply thread."""
         level = WARNING if reason == "late" else INFO
-        line(level, "reply_discarded", {names.MSG_ID: msg_id, names.REASON: reason})
+        limited(level, "reply_discarded", {names.MSG_ID: msg_id, names.REASON: reason}, names.REASON)
 
     # ---- messages, both sides -----------------------------------------------------------------
 
@@ -165,21 +168,23 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
         self, invocation: Invocation | None, destination: str, reason: str, delay_s: float,
     ) -> None:
         """A publish failed and will be tried again; `invocation` is None for replies."""
-        line(INFO, "publish_retried", _fields.of_invocation(invocation) | {
+        limited(INFO, "publish_retried", _fields.of_invocation(invocation) | {
             names.DESTINATION: destination, names.REASON: reason, names.DELAY_MS: delay_s * 1e3,
-        })
+        }, names.DESTINATION)
 
     def message_returned(self, invocation: Invocation | None, destination: str) -> None:
         """The broker has no queue for a message; it is tried again while somebody wants it."""
-        line(INFO, "message_returned", _fields.of_invocation(invocation) | {names.DESTINATION: destination})
+        limited(INFO, "message_returned", _fields.of_invocation(invocation) | {
+            names.DESTINATION: destination,
+        }, names.DESTINATION)
 
     def message_dropped(
         self, invocation: Invocation | None, destination: str, reason: str,
     ) -> None:
         """A message of ours was given up: "unroutable", "expired", "overflow" or "closed"."""
-        line(WARNING, "message_dropped", _fields.of_invocation(invocation) | {
+        limited(WARNING, "message_dropped", _fields.of_invocation(invocation) | {
             names.DESTINATION: destination, names.REASON: reason,
-        })
+        }, names.DESTINATION)
 
     def message_discarded(self, queue: str, reason: str, body: bytes) -> None:
         """A message from the wire was refused or had been seen before; it is acknowledged.
@@ -188,17 +193,26 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
         """
         level = INFO if reason == "duplicate" else WARNING
         if _log.is_enabled(level):
-            line(level, "message_discarded", {
+            limited(level, "message_discarded", {
                 names.QUEUE: queue, names.REASON: reason, names.SIZE_BYTES: len(body),
                 names.SHA256: hashlib.sha256(body).hexdigest(),
-            })
+            }, names.QUEUE)
 
     # ---- requests, on the server --------------------------------------------------------------
 
     def request_finished(self, incoming: Incoming) -> None:
-        """A request was handled and its reply, if any, handed over; worker thread."""
-        if _log.is_enabled(DEBUG):
-            line(DEBUG, "request_finished", _fields.of_incoming(incoming))
+        """A request was handled and its reply, if any, handed over; worker thread.
+
+        A warning when it was slow, else of the level of `call_finished`.
+        """
+        is_slow = incoming.is_slow()
+        if not _log.is_enabled(WARNING if is_slow else _log.CALLS):
+            return
+        fields = _fields.of_incoming(incoming) | _fields.of_timeline(incoming.timeline)
+        if not is_slow:
+            line(_log.CALLS, "request_finished", fields)
+        elif not limited(WARNING, "request_finished", fields, names.RPC_METHOD):
+            line(DEBUG, "request_finished", fields)
 
     def request_failed(self, incoming: Incoming, error: BaseException, *, expected: bool) -> None:
         """A request's method raised, or there is no such method; worker thread."""
@@ -207,6 +221,7 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
             line(level, "request_failed", _fields.of_incoming(incoming) | _fields.of_error(error) | {
                 names.EXPECTED: expected or None,
                 names.STACK: None if expected else _fields.frames(error),
+                **_fields.of_timeline(incoming.timeline),
             })
 
     def request_redelivered(self, incoming: Incoming) -> None:
@@ -218,7 +233,7 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     def deadline_exceeded(self, incoming: Incoming, overrun_ns: int) -> None:
         """A request was answered when its caller had given up, `overrun_ns` before; worker thread."""
         line(WARNING, "deadline_exceeded", _fields.of_incoming(incoming) | {
-            names.OVERRUN_MS: overrun_ns / 1e6,
+            names.OVERRUN_MS: overrun_ns / 1e6, **_fields.of_timeline(incoming.timeline),
         })
 
     def heartbeat_sent(self, incoming: Incoming) -> None:
@@ -236,6 +251,9 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
 
     # ---- connections and pools ----------------------------------------------------------------
 
+    def transport_opened(self, conf: Any) -> None:
+        """A transport was made from this configuration, or from None; look at it, keep nothing."""
+
     def pool_opened(self, pool: Pool) -> None:
         """A pool exists from now on; keep it and ask `stats()` when you like."""
 
@@ -249,16 +267,16 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
 
     def connection_ready(self, connection: ConnectionInfo) -> None:
         """A connection was made: TCP, TLS, AMQP handshake and channel in `connection.connect_ns`."""
-        line(INFO, "connection_ready", _fields.of_connection(connection) | {
+        limited(INFO, "connection_ready", _fields.of_connection(connection) | {
             names.PEER_ADDRESS: connection.address or None,
             names.DURATION_MS: connection.connect_ns / 1e6,
-        })
+        }, names.SERVER_ADDRESS)
 
     def connect_failed(self, connection: ConnectionInfo, reason: str, duration_ns: int) -> None:
         """A connection could not be made; `reason` is one of `errors.Reason`."""
-        line(WARNING, "connect_failed", _fields.of_connection(connection) | {
+        limited(WARNING, "connect_failed", _fields.of_connection(connection) | {
             names.REASON: reason, names.DURATION_MS: duration_ns / 1e6,
-        })
+        }, names.SERVER_ADDRESS)
 
     def acquire_started(self, pool: Pool) -> None:
         """A thread asks for a connection; `connection_acquired` or `acquire_failed` follows."""
@@ -269,10 +287,10 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
     def acquire_failed(self, pool: Pool, reason: str, waited_ns: int) -> None:
         """A thread got no connection: "timeout", "closed" or "connect_failed"."""
         if reason != "connect_failed":  # that has been told
-            line(WARNING, "acquire_failed", {
+            limited(WARNING, "acquire_failed", {
                 names.POOL_NAME: pool.name, names.REASON: reason, names.DURATION_MS: waited_ns / 1e6,
                 **_fields.of_pool(pool.stats()),
-            })
+            }, names.POOL_NAME)
 
     def connection_expired(self, connection: ConnectionInfo, idle_s: float) -> None:
         """An idle connection was closed because nobody had used it for `idle_s` seconds."""
@@ -282,7 +300,8 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
 
     def connection_lost(self, connection: ConnectionInfo, reason: str) -> None:
         """A connection broke; `reason` is one of `errors.Reason`."""
-        line(WARNING, "connection_lost", _fields.of_connection(connection) | {names.REASON: reason})
+        fields = _fields.of_connection(connection) | {names.REASON: reason}
+        limited(WARNING, "connection_lost", fields, names.SERVER_ADDRESS)
 
     def connection_closed(self, connection: ConnectionInfo, reason: str) -> None:
         """A connection is gone: "idle", "stale", "error" or "pool_closed"."""
@@ -290,11 +309,11 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
 
     def connection_blocked(self, connection: ConnectionInfo) -> None:
         """The broker takes no messages on this connection: an alarm for memory or disk."""
-        line(WARNING, "connection_blocked", _fields.of_connection(connection))
+        limited(WARNING, "connection_blocked", _fields.of_connection(connection), names.SERVER_ADDRESS)
 
     def connection_unblocked(self, connection: ConnectionInfo) -> None:
         """The broker takes messages again."""
-        line(INFO, "connection_unblocked", _fields.of_connection(connection))
+        limited(INFO, "connection_unblocked", _fields.of_connection(connection), names.SERVER_ADDRESS)
 
     def consumer_started(self, connection: ConnectionInfo, queue: str) -> None:
         """A queue is consumed from."""
@@ -302,19 +321,21 @@ class Telemetry:  # noqa: PLR0904 - one method for each thing that can happen
 
     def consumer_cancelled(self, connection: ConnectionInfo, queue: str) -> None:
         """The broker ended a consumer, because its queue is gone; it will be declared again."""
-        line(WARNING, "consumer_cancelled", _fields.of_connection(connection) | {names.QUEUE: queue})
+        fields = _fields.of_connection(connection) | {names.QUEUE: queue}
+        limited(WARNING, "consumer_cancelled", fields, names.QUEUE)
 
     def queue_adopted(self, name: str, difference: str) -> None:
         """A queue or exchange exists with other properties than we would declare; used as it is."""
-        line(WARNING, "queue_adopted", {names.QUEUE: name, names.DIFFERENCE: difference})
+        fields = {names.QUEUE: name, names.DIFFERENCE: difference}
+        limited(WARNING, "queue_adopted", fields, names.QUEUE)
 
     # ---- ourselves ----------------------------------------------------------------------------
 
     def background_failed(self, where: str, error: BaseException) -> None:
         """One of our own threads caught what it should not have met; it goes on."""
-        line(ERROR, "background_failed", {
+        limited(ERROR, "background_failed", {
             names.WHERE: where, names.STACK: _fields.frames(error), **_fields.of_error(error),
-        })
+        }, names.WHERE)
 
     def telemetry_failed(self, where: str, error: BaseException) -> None:
         """A telemetry hook raised; said once for each hook, the call is not disturbed."""

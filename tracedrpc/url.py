@@ -7,6 +7,7 @@ import re
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
+from tracedrpc._settings import is_oslo_config
 from tracedrpc.exceptions import InvalidTransportURL
 
 HIDDEN: Final = "***"
@@ -108,7 +109,7 @@ class TransportURL:
         Raises:
             InvalidTransportURL: the text names the part that is wrong, and what would be right.
         """
-        text = url or getattr(conf, "transport_url", None) or DEFAULT_URL
+        text = url or _configured(conf) or DEFAULT_URL
         if not isinstance(text, str):
             kind = type(text).__qualname__
             raise InvalidTransportURL(f"<{kind}>", f"Wrong URL type {kind}: give a string")
@@ -149,6 +150,14 @@ class TransportURL:
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, TransportURL) else NotImplemented
+
+
+def _configured(conf: Any) -> Any:
+    if is_oslo_config(conf):
+        from tracedrpc import oslo_options  # noqa: PLC0415 - oslo.config is an extra
+
+        oslo_options.register(conf)
+    return getattr(conf, "transport_url", None)
 
 
 def _shown(name: str, fields: dict[str, Any]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+
+from tracedrpc_console.choices import Case, Driver
 
 CI_WIDTH: Final = 100
 """Columns when the output goes to a file and nobody says how many there are."""
@@ -20,13 +21,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="RPC over RabbitMQ in which every call explains itself.",
 )
-
-
-class Driver(StrEnum):
-    """What carries the demo's messages."""
-
-    RABBIT = "rabbit"
-    MEMORY = "memory"
 
 
 def _version(value: bool) -> None:
@@ -85,6 +79,19 @@ def demo(
         raise typer.BadParameter("--driver memory needs no --url")
     chosen = MEMORY_URL if driver is Driver.MEMORY else url
     raise typer.Exit(demos.run(demos.Settings(chosen, otlp, once, seconds, svg), _console()))
+
+
+@app.command()
+def investigate(
+    case: Annotated[Case, typer.Argument(help="What is to go wrong.")],
+    url: Annotated[
+        str | None, typer.Option(help="A RabbitMQ to use, instead of a private one."),
+    ] = None,
+) -> None:
+    """Make a call go wrong on a real broker, and show what exception, log and trace say about it."""
+    from tracedrpc_console.investigations import run  # noqa: PLC0415 - --help need not wait for it
+
+    raise typer.Exit(run(case, url, _console()))
 
 
 @app.command()

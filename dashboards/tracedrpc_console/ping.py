@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import tracedrpc as messaging
-from tracedrpc.semconv import PHASE_PREFIX
+from tracedrpc.anatomy import anatomy_of
 from tracedrpc_console.waterfall import milliseconds
-from tracedrpc_otel.phases import ACQUIRE, PUBLISH, QUEUE, SERVER, client_phases
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from tracedrpc.message import Invocation
 
 METHOD: Final = "oslo_rpc_server_ping"
-_PARTS: Final = (ACQUIRE, PUBLISH, QUEUE, SERVER)
 _UNKNOWN: Final = ("NoSuchMethod", "UnsupportedVersion")
 _NO_ENDPOINT: Final = (
     "a server answered, so it lives, but its ping endpoint is off: set rpc_ping_enabled = true "
@@ -57,11 +55,9 @@ def _show(console: Console, answer: str, invocation: Invocation | None, first_ms
     console.print(f"{answer} in {milliseconds(took_ms)} ({first})", markup=False)
     if invocation is None:
         return
-    phases = client_phases(invocation, invocation.ended_ns)
-    parts = {each.removeprefix(PHASE_PREFIX): float(str(phases[each])) for each in _PARTS if each in phases}
-    parts["rest_ms"] = max(0.0, took_ms - sum(parts.values()))
-    for name, value in parts.items():
-        console.print(f"  {name.removesuffix('_ms'):<10}{milliseconds(value):>10}", markup=False)
+    anatomy = anatomy_of(invocation)
+    for phase in anatomy.phases:
+        console.print(f"  {phase:<10}{milliseconds(anatomy.ms(phase)):>10}", markup=False)
 
 
 def _took_ms(invocation: Invocation | None) -> float:

@@ -11,12 +11,12 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
-from weakref import WeakMethod
 
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, set_value
 
 from tracedrpc import _threads
 from tracedrpc.telemetry import Telemetry
+from tracedrpc_otel.forks import weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,12 +33,17 @@ class BatchOptions:
     delay_s: float = 5.0
 
     @classmethod
-    def from_environment(cls) -> BatchOptions:
-        """Return what `OTEL_BSP_*` says; a value that is no positive number is ignored."""
+    def from_environment(cls, prefix: str = "OTEL_BSP", delay_s: float = 5.0) -> BatchOptions:
+        """Return what `OTEL_BSP_*` says; a value that is no positive number is ignored.
+
+        Args:
+            prefix: "OTEL_BSP" for spans, "OTEL_BLRP" for log records.
+            delay_s: the delay when nothing is said.
+        """
         default = cls()
-        size = _positive("OTEL_BSP_MAX_QUEUE_SIZE", default.max_queue_size)
-        batch = _positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default.max_batch_size)
-        delay_ms = _positive("OTEL_BSP_SCHEDULE_DELAY", int(default.delay_s * 1e3))
+        size = positive(f"{prefix}_MAX_QUEUE_SIZE", default.max_queue_size)
+        batch = positive(f"{prefix}_MAX_EXPORT_BATCH_SIZE", default.max_batch_size)
+        delay_ms = positive(f"{prefix}_SCHEDULE_DELAY", int(delay_s * 1e3))
         return cls(size, min(size, batch), delay_ms / 1e3)
 
 
@@ -54,10 +59,9 @@ class Batcher(Generic[Item]):
         self._export = export
         self._options = options
         self._reported = False
+        self._closed = False
         self._reset()
-        # The weak reference, because what is registered can never be taken back.
-        reset = WeakMethod(self._reset)
-        os.register_at_fork(after_in_child=lambda: (again := reset()) and again())
+        os.register_at_fork(after_in_child=weakly(self._reset))
 
     def _reset(self) -> None:
         """Begin from nothing; a forked child has neither the thread nor a claim to the items."""
@@ -66,7 +70,6 @@ class Batcher(Generic[Item]):
         self._thread: threading.Thread | None = None
         self._hurried = 0
         self._accepted = self._exported = self._refused = self._failed = 0
-        self._closed = False
 
     @property
     def dropped(self) -> int:
@@ -84,35 +87,46 @@ class Batcher(Generic[Item]):
     def put(self, item: Item) -> None:
         """Take an item; never blocks on the exporter."""
         with self._changed:
-            if self._closed or len(self._queue) >= self._options.max_queue_size:
+            is_full = len(self._queue) >= self._options.max_queue_size
+            if self._closed or is_full or not self._has_thread():
                 self._refused += 1
                 return
             self._queue.append(item)
             self._accepted += 1
-            if self._thread is None:
-                self._thread = _threads.start(f"export-{self._name}", self._run)
             if len(self._queue) in {1, self._options.max_batch_size}:
                 self._changed.notify_all()
 
-    def flush(self, timeout_s: float) -> bool:
-        """Export what is queued now; False when that took longer than `timeout_s`."""
+    def hurry(self) -> int:
+        """Begin to export what is queued now; return the mark for `wait`."""
         with self._changed:
-            target = self._accepted
-            self._hurried = max(self._hurried, target)
+            self._hurried = self._accepted
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._answered() >= target, timeout_s)
+            return self._hurried
 
-    def close(self, timeout_s: float) -> bool:
-        """Flush, then take nothing more; False when something was left behind."""
-        all_gone = self.flush(timeout_s)
+    def wait(self, mark: int, timeout_s: float) -> bool:
+        """Wait until all that was taken before a mark has its answer; False when it has not."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._answered() >= mark, timeout_s)
+            return self._answered() >= mark
+
+    def close(self) -> None:
+        """Take nothing more, and give up what is queued."""
         with self._changed:
             self._closed = True
             self._queue.clear()
             self._changed.notify_all()
-        return all_gone
 
     def _answered(self) -> int:
         return self._exported + self._failed
+
+    def _has_thread(self) -> bool:
+        """Start the thread when there is none; False when the process can start no more."""
+        if self._thread is None:
+            try:
+                self._thread = _threads.start(f"export-{self._name}", self._run)
+            except RuntimeError:  # too many, or the interpreter is ending
+                return False
+        return True
 
     def _run(self) -> None:
         # Or an instrumented HTTP client would trace our own exports, for ever.
@@ -147,7 +161,8 @@ class Batcher(Generic[Item]):
             return False
 
 
-def _positive(variable: str, default: int) -> int:
+def positive(variable: str, default: int) -> int:
+    """Return a variable's positive whole number, else the default."""
     try:
         value = int(os.environ.get(variable, default))
     except ValueError:

@@ -38,3 +38,27 @@ class Heartbeats:
     def last(self) -> tuple[EventRecord, ...]:
         """Return the last heartbeat, unless it has been told."""
         return () if self._last is None else (self._last,)
+
+
+class SentHeartbeats:
+    """Counts what a server tells its caller, and the gaps between."""
+
+    __slots__ = ("_gap_ns", "_heartbeats", "_last_ns", "count")
+
+    def __init__(self) -> None:
+        self._heartbeats = Heartbeats("heartbeat_sent")
+        self._last_ns = 0
+        self._gap_ns = 0
+        self.count = 0
+
+    def beat(self, now_ns: int, at_ns: int) -> EventRecord | None:
+        """Take a heartbeat sent now, monotonic and as wall clock; return it when it is worth telling."""
+        if self._last_ns:
+            self._gap_ns = max(self._gap_ns, now_ns - self._last_ns)
+        self._last_ns = now_ns
+        self.count += 1
+        return self._heartbeats.beat(self.count, self._gap_ns, at_ns)
+
+    def last(self) -> tuple[EventRecord, ...]:
+        """Return the last heartbeat, unless it has been told."""
+        return self._heartbeats.last()

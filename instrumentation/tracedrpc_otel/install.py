@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from tracedrpc._guard import install
 from tracedrpc.telemetry import Telemetry
-from tracedrpc_otel import settings
+from tracedrpc_otel import peers, settings
 from tracedrpc_otel.sink import SdkSink
 from tracedrpc_otel.telemetry import OTelTelemetry
 
 if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -20,21 +21,24 @@ def telemetry() -> OTelTelemetry | None:
 
     The entry point `tracedrpc.telemetry`; the first transport calls it.
     """
-    return None if settings.is_disabled() else OTelTelemetry(detail=settings.detail())
+    return None if settings.is_disabled() else OTelTelemetry()
 
 
 def instrument(
-    tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
 ) -> Telemetry:
     """Trace transports made from now on; return the telemetry they will use.
 
-    Without arguments the global providers are used, whenever they are set. The switches of the
-    environment are obeyed.
+    Without arguments the global providers are used, whenever they are set; none is made here. The
+    switches of the environment are obeyed.
     """
     if settings.is_disabled():
         return uninstrument()
+    peers.look()
     traced = OTelTelemetry(
-        SdkSink(tracer_provider), detail=settings.detail(), meter_provider=meter_provider,
+        SdkSink(tracer_provider), meter_provider=meter_provider, logger_provider=logger_provider,
     )
     install(traced)
     return traced

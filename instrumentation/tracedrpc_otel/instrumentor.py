@@ -26,7 +26,8 @@ class TracedRPCInstrumentor(BaseInstrumentor):  # type: ignore[misc,unused-ignor
         return ()
 
     def _instrument(self, **options: Any) -> None:
-        instrument(options.get("tracer_provider"), options.get("meter_provider"))
+        providers = ("tracer_provider", "meter_provider", "logger_provider")
+        instrument(**{name: options.get(name) for name in providers})
 
     def _uninstrument(self, **_options: Any) -> None:
         uninstrument()

@@ -4,51 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracedrpc.semconv import PHASE_PREFIX
+from tracedrpc import semconv as names
+from tracedrpc.anatomy import Phase
+from tracedrpc_otel.records import word
 
 if TYPE_CHECKING:
-    from tracedrpc.message import Invocation, ServerTimeline
+    from tracedrpc.anatomy import Anatomy
+    from tracedrpc.message import ServerTimeline
     from tracedrpc_otel.records import Attributes
 
-ACQUIRE: Final = PHASE_PREFIX + "acquire_ms"
-PUBLISH: Final = PHASE_PREFIX + "publish_ms"
-REPLY_WAIT: Final = PHASE_PREFIX + "reply_wait_ms"
-QUEUE: Final = PHASE_PREFIX + "queue_ms"
-SERVER: Final = PHASE_PREFIX + "server_ms"
-DISPATCH: Final = PHASE_PREFIX + "dispatch_ms"
-HANDLER: Final = PHASE_PREFIX + "handler_ms"
-REPLY: Final = PHASE_PREFIX + "reply_ms"
+_KEYS: Final = {phase: names.phase_ms(phase.value) for phase in Phase}
+_key_of: Final = _KEYS.__getitem__
+_ms_of: Final = (1e6).__rtruediv__
+"""Returns the milliseconds of ns. There are a dozen phases to a call: the loop over them is C's."""
+QUEUE_MS: Final = _KEYS[Phase.QUEUE]
+DISPATCH_MS: Final = _KEYS[Phase.DISPATCH]
+HANDLER_MS: Final = _KEYS[Phase.HANDLER]
+REPLY_MS: Final = _KEYS[Phase.REPLY]
 
 
-def client_phases(invocation: Invocation, ended_ns: int) -> Attributes:
-    """Return the phases a call went through, as its client saw them."""
-    phases: Attributes = {}
-    _put(phases, ACQUIRE, invocation.acquire_ns, invocation.acquired_ns)
-    _put(phases, PUBLISH, invocation.acquired_ns, invocation.published_ns)
-    if invocation.request.msg_id is None:
-        return phases
-    replied_ns = invocation.replied_ns or ended_ns
-    _put(phases, REPLY_WAIT, invocation.published_ns, replied_ns)
-    times = invocation.server_times
-    if times is not None and REPLY_WAIT in phases:
-        phases[SERVER] = times.total_us / 1e3
-        # Exact without any agreement of clocks: our wait less the server's own duration. It holds
-        # the request's queue and network time and the reply's way back.
-        wait_ms = (replied_ns - invocation.published_ns) / 1e6
-        phases[QUEUE] = max(0.0, wait_ms - times.total_us / 1e3)
-    return phases
+def tell_call(anatomy: Anatomy, attributes: Attributes) -> None:
+    """Add the phases of a call or cast; they add up to its span."""
+    attributes.update(zip(map(_key_of, anatomy.phases), map(_ms_of, anatomy.phases.values()), strict=True))
+    if anatomy.reply_wait_ns:
+        attributes[names.REPLY_WAIT_MS] = anatomy.reply_wait_ns / 1e6
+    if anatomy.server_ns:
+        attributes[names.SERVER_MS] = anatomy.server_ns / 1e6
+    if anatomy.quality is not None:
+        attributes[names.QUEUE_QUALITY] = word(anatomy.quality)
+    if anatomy.skew_ns is not None:
+        attributes[names.CLOCK_SKEW_MS] = anatomy.skew_ns / 1e6
 
 
-def server_phases(timeline: ServerTimeline) -> Attributes:
+def of_request(timeline: ServerTimeline) -> Attributes:
     """Return the phases of a request inside its server; they add up to the SERVER span."""
     phases: Attributes = {}
-    _put(phases, DISPATCH, timeline.delivered_ns, timeline.handler_ns)
-    _put(phases, HANDLER, timeline.handler_ns, timeline.handled_ns)
-    _put(phases, REPLY, timeline.handled_ns, timeline.replied_ns)
+    _put(phases, DISPATCH_MS, timeline.delivered_ns, timeline.handler_ns)
+    _put(phases, HANDLER_MS, timeline.handler_ns, timeline.handled_ns)
+    _put(phases, REPLY_MS, timeline.handled_ns, timeline.replied_ns)
     return phases
 
 
 def _put(phases: Attributes, name: str, begun_ns: int, ended_ns: int) -> None:
     if begun_ns and ended_ns:
-        # Other threads stamp too, and a reply may be read before the publisher runs again.
         phases[name] = max(0, ended_ns - begun_ns) / 1e6

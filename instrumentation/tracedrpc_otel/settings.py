@@ -54,11 +54,13 @@ class Settings:
 
     Attributes:
         tracing: how many spans a call has.
-        phase_min_ms: a phase that took as long has its span even at detail `standard`.
+        phase_min_ms: a phase that took as long has its span even at detail `standard`; of a call of
+            five times that and more, each that took a hundredth of it, and a millisecond.
         events: where events go.
         semconv: "oslo" adds the attribute names that oslo.messaging's own tracing and the
             instrumentation on PyPI use; "" adds none.
         metrics: whether metrics are recorded.
+        long_buckets: whether histograms of calls have bounds at 30, 60 and 120 s too.
         reply_wait: how the wait for a reply is drawn.
         cast_trace_mode: how a cast's receiver belongs to its sender.
         fanout_trace_mode: how a fanout's receivers belong to their sender.
@@ -72,6 +74,7 @@ class Settings:
     events: Events = Events.SPAN
     semconv: str = ""
     metrics: bool = True
+    long_buckets: bool = False
     reply_wait: ReplyWait = ReplyWait.LEG
     cast_trace_mode: Relation = Relation.PARENT
     fanout_trace_mode: Relation = Relation.PARENT
@@ -89,6 +92,7 @@ class Settings:
             events=_choice(Events, said["events"], Events.SPAN),
             semconv=said["semconv"].lower(),
             metrics=said["metrics"].lower() not in {"off", "false", "0", "no"},
+            long_buckets=said["long_buckets"].lower() in {"on", "true", "1", "yes"},
             reply_wait=_choice(ReplyWait, said["reply_wait"], ReplyWait.LEG),
             cast_trace_mode=_choice(Relation, said["cast_trace_mode"], Relation.PARENT),
             fanout_trace_mode=_choice(Relation, said["fanout_trace_mode"], Relation.PARENT),

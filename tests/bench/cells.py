@@ -69,6 +69,8 @@ class Results:
     settings: dict[str, float]
     samples: list[Sample] = field(default_factory=list)
     exported: list[Exported] = field(default_factory=list)
+    prices: list[list[str]] = field(default_factory=list)
+    """Rows of `price.price_rows`."""
 
     def as_json(self) -> dict[str, object]:
         """Plain values for the JSON file."""

@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.bench.cells import CALL_1, CALL_16, CAST_1, CAST_16, CELLS, ECHO, OFF, PEERS, STANDARD, STOCK
+from tests.bench.price import PRICE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,6 +144,8 @@ def markdown(results: Results) -> str:
     parts.append(exported_text(results))
     parts.append("Goals (DESIGN section 7):\n")
     parts.append(markdown_table(GOAL_HEADER, list(summary.goals())))
+    parts.append("The price of telemetry alone, without I/O, through spans of the SDK:\n")
+    parts.append(markdown_table(PRICE_HEADER, results.prices))
     parts.append("Lowest and highest of the rounds:\n")
     parts.append(markdown_table(HEADER, list(summary.rows(ranges=True))))
     parts.append(errors_text(results))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tests.bench.cells import CACHE, CELLS, PEERS, QUICK_CELLS, Exported, Results, Sample
 from tests.bench.children import ChildError, Stage, run_client, running_server, running_sink
 from tests.bench.prepare import machine_facts, prepare_stock
+from tests.bench.price import PRICE_HEADER, price_rows
 from tests.bench.report import GOAL_HEADER, HEADER, Summary, errors_text, exported_text, write_readme
 from tracedrpc_console.broker import BrokerUnavailable, broker
 
@@ -38,6 +39,7 @@ def main() -> int:
         peers = [peer for peer in PEERS if peer.name in options.peers]
         for number in range(1, options.rounds + 1):
             Round(number, running.url, sink, results).run(peers, QUICK_CELLS if options.quick else CELLS)
+    results.prices = price_rows()
     keep(results, options)
     show(results)
     return 1 if any(sample.error for sample in results.samples) else 0
@@ -141,7 +143,11 @@ def keep(results: Results, options: argparse.Namespace) -> None:
 def show(results: Results) -> None:
     """Print the tables, by rich when it is there."""
     summary = Summary(results)
-    for header, rows in ((HEADER, summary.rows(ranges=False)), (GOAL_HEADER, summary.goals())):
+    for header, rows in (
+        (HEADER, summary.rows(ranges=False)),
+        (GOAL_HEADER, summary.goals()),
+        (PRICE_HEADER, results.prices),
+    ):
         print()
         print_table(header, list(rows))
     print()

@@ -21,7 +21,7 @@ PARTS = (
     "Calls by method",
     "fanout demo.compute/take_stock",
     "no server is listening on 'demo.compute.host-3'",
-    "a server was working on it",
+    "was working on it",
     "every expected span arrived",
     "Where to look next",
 )

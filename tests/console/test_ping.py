@@ -33,7 +33,7 @@ def test_a_server_that_lives_answers(memory_url: str, topic: str) -> None:
     code, text = ping("--url", memory_url, "--topic", topic, "--server", "here")
     assert (code, text.split(" in ")[0]) == (0, f"pong from {topic} on here")
     assert "queue" in text
-    assert "server" in text
+    assert "handler" in text
 
 
 @pytest.mark.usefixtures("server")

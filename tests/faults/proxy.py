@@ -139,7 +139,7 @@ class Proxy:
         for end in readable:
             if end is listening:
                 self._connect(listening)
-            elif end.fileno() >= 0:
+            elif end.fileno() >= 0 and not ends[end][0].frozen:  # perhaps since we wait
                 self._forward(*ends[end], end)
 
     def _connect(self, listening: socket.socket) -> None:

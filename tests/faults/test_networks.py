@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic
 
 import pytest
 
-from tests.faults.support import GRACE_S, Executions, eventually, failures, twice
+from tests.faults.support import GRACE_S, SOON_S, Executions, eventually, failures, twice
 from tracedrpc import MessageDeliveryFailure, MessagingTimeout
+from tracedrpc.message import Stage
 from tracedrpc.testing import RecordingTelemetry
 
 
@@ -186,3 +189,35 @@ def test_a_call_that_races_with_cleanup_leaves_nothing_behind(site):
     transport.driver._replies.ensure = late
     with pytest.raises(Exception, match="clos"):
         client.call({}, "work", number="1")
+
+
+# ---- where a call died -----------------------------------------------------------------------------
+
+
+def test_a_call_whose_replies_cannot_come_any_more_says_so(site, far_site, proxy):
+    held, goes_on = threading.Event(), threading.Event()
+
+    class Endpoint:
+        def work(self, ctxt, number):
+            held.set()
+            assert goes_on.wait(SOON_S)
+            return number
+
+    telemetry = RecordingTelemetry()
+    site.topic = far_site.topic
+    site.server(Endpoint())
+    client = far_site.client(far_site.transport(telemetry=telemetry), timeout=2.0)
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(client.call, {}, "work", number="1")
+        assert held.wait(SOON_S)
+        proxy.refuse()
+        proxy.reset_all()
+        with at_most(2.0 + GRACE_S), pytest.raises(MessagingTimeout) as error:
+            call.result(SOON_S)
+    goes_on.set()
+    assert error.value.phase == "reply_lost"
+    assert "the connection that replies come on was lost and is not back" in str(error.value)
+    assert error.value.queue_messages is None
+    assert telemetry.of("call_timed_out")[0].fields["invocation"].stage is Stage.REPLY_LOST
+    proxy.accept()
+    assert client.prepare(timeout=10).call({}, "work", number="2") == "2"

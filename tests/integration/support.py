@@ -54,6 +54,10 @@ class Endpoint:
         self._note(ctxt, "echo", value=value)
         return value
 
+    def twice(self, ctxt: dict[str, Any], value: str) -> str:
+        self._note(ctxt, "twice", value=value)
+        return value * 2
+
     def who(self, ctxt: dict[str, Any]) -> str:
         self._note(ctxt, "who")
         return self.name

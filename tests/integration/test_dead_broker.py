@@ -151,17 +151,18 @@ def test_a_server_with_a_wrong_password_fails_to_start_at_once(rabbit_url):
 # ---- several hosts -------------------------------------------------------------------------------
 
 
-def test_a_dead_host_is_passed_over(site, closed_port):
+@pytest.mark.parametrize("strategy", ["round-robin", "shuffle"])
+def test_a_dead_host_is_passed_over(site, closed_port, strategy):
     site.serve(Endpoint())
     parsed = tracedrpc.TransportURL.parse(None, site.url)
     alive = parsed.hosts[0]
     dead = tracedrpc.TransportHost("127.0.0.1", closed_port, alive.username, alive.password)
     parsed.hosts = [dead, alive]
     for _ in range(4):  # the hosts are shuffled
-        client = site.client(site.transport(url=str(parsed)))
+        client = site.client(site.transport(url=str(parsed), kombu_failover_strategy=strategy))
         with within(2.0):
             assert client.call({}, "echo", value=1) == 1
-    peers = {moment.fields["peer"] for moment in site.telemetry.of("connect_failed")}
+    peers = {moment.fields["connection"].peer for moment in site.telemetry.of("connect_failed")}
     assert peers <= {f"127.0.0.1:{closed_port}"}
 
 
@@ -190,7 +191,10 @@ def test_a_silent_host_is_passed_over_after_the_connect_time_out(site, silent_po
     ("rabbit://h/?rpc_conn_pool_size=many", tracedrpc.InvalidOption, "size='many'.*whole number"),
     ("rabbit://h/?rpc_conn_pool_size=0", tracedrpc.InvalidOption, "rpc_conn_pool_size=0"),
     ("rabbit://h/?rpc_con_pool_size=3", tracedrpc.InvalidOption, "did you mean rpc_conn_pool_size"),
-    ("rabbit://h/?conn_pool_min_size=30", tracedrpc.InvalidOption, "conn_pool_min_size=30 is above"),
+    (
+        "rabbit://h/?conn_pool_min_size=30&rpc_conn_pool_size=8", tracedrpc.InvalidOption,
+        "conn_pool_min_size=30 is above",
+    ),
     ("rabbit://h/?kombu_failover_strategy=luck", tracedrpc.InvalidOption, "one of 'round-robin', 'shuffle'"),
     ("rabbit://h/?ssl=perhaps", tracedrpc.InvalidOption, "true or false"),
 ])

@@ -6,15 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.integration.support import Endpoint
 
 SCRIPT = Path(__file__).parent / "fork_process.py"
 
 
-def test_children_and_parent_can_call_after_a_fork(site):
+@pytest.mark.parametrize(
+    "names", ["", "&use_queue_manager=true&hostname=h&processname="], ids=["random", "named"],
+)
+def test_children_and_parent_can_call_after_a_fork(site, names):
     endpoint = Endpoint()
     site.serve(endpoint)
-    url = f"{site.url}?control_exchange={site.exchange}"
+    url = f"{site.url}?control_exchange={site.exchange}{names and names + site.topic}"
     done = subprocess.run(
         [sys.executable, str(SCRIPT), url, site.topic],
         capture_output=True, text=True, timeout=60, check=False,

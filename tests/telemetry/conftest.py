@@ -9,6 +9,7 @@ from opentelemetry import trace
 from opentelemetry.context import get_current
 
 from tests.telemetry.support import Lab
+from tracedrpc_otel.scopes import scope_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,4 +27,6 @@ def _nothing_stays(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     assert get_current() == before
     assert not trace.get_current_span().get_span_context().is_valid
-    assert not [record for record in caplog.records if "detach" in record.getMessage()]
+    assert scope_here() is None
+    words = ("detach", "telemetry_failed tracedrpc.where")
+    assert not [record for record in caplog.records if any(word in record.getMessage() for word in words)]

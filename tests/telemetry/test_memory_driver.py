@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 import tracedrpc
 from tests.telemetry.support import CANARY, Lab
 from tracedrpc.testing import memory_transport
+from tracedrpc_otel.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,14 +112,20 @@ def test_a_failure_shows_on_both_sides(
     assert CANARY not in caller.to_json() + server.to_json()
 
 
-def test_a_time_out_draws_the_wait(lab: Lab, client: Any) -> None:
+def test_a_time_out_draws_the_wait_and_its_reply_comes_late(lab: Lab, client: Any) -> None:
     with pytest.raises(tracedrpc.MessagingTimeout):
         client.prepare(timeout=0.1).call({}, "sleep")
     wait = lab.span("receive reply_{id}")
-    caller = lab.span("compute.ops/sleep")
+    caller = next(
+        span for span in lab.spans if span.name == "compute.ops/sleep" and span.kind is SpanKind.CLIENT
+    )
     assert caller.attributes["tracedrpc.timeout.phase"]
+    assert caller.attributes["tracedrpc.why"]
     assert wait.status.status_code is StatusCode.ERROR
-    _settled(lab, 4)
+    _settled(lab, 5)
+    late = lab.span("late reply compute.ops/sleep")
+    assert late.parent.span_id == caller.context.span_id
+    assert 300 < late.attributes["tracedrpc.late_by_ms"] < 5000
 
 
 @pytest.mark.parametrize("fanout", [False, True])
@@ -125,3 +135,65 @@ def test_casts_link_producer_and_consumer(lab: Lab, client: Any, fanout: bool) -
     producer, consumer = spans[SpanKind.PRODUCER], spans[SpanKind.CONSUMER]
     assert producer.name == f"{'fanout' if fanout else 'cast'} compute.ops/echo"
     assert consumer.parent.span_id == producer.context.span_id
+
+
+def test_the_phases_of_a_call_add_up_to_it(lab: Lab, client: Any) -> None:
+    client.call({}, "echo", value="x")
+    _settled(lab, 4)
+    caller = next(
+        span for span in lab.spans if span.kind is SpanKind.CLIENT and span.name == "compute.ops/echo"
+    )
+    sums = {"tracedrpc.phase.reply_wait_ms", "tracedrpc.phase.server_ms"}
+    phases = {
+        key: value for key, value in caller.attributes.items()
+        if key.startswith("tracedrpc.phase.") and key not in sums
+    }
+    assert abs(sum(phases.values()) - (caller.end_time - caller.start_time) / 1e6) < 1
+    assert "tracedrpc.phase.handler_ms" in phases
+
+
+def test_one_call_is_traced_on_demand_on_both_sides(endpoint: Endpoint) -> None:
+    lab = Lab(TracerProvider(sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False))
+    with memory_transport(telemetry=lab.inner) as transport:
+        to = tracedrpc.Target(topic="compute", namespace="ops", version="1.0")
+        at = tracedrpc.Target(topic="compute", server="cn7")
+        with tracedrpc.get_rpc_server(transport, at, [endpoint], executor="blocking"):
+            client = tracedrpc.get_rpc_client(transport, to, timeout=5)
+            client.call({}, "echo", value="x")
+            assert not lab.spans
+            client.prepare(trace=True).call({}, "echo", value="x")
+    assert len({span.context.trace_id for span in lab.spans}) == 1
+    names = [span.name for span in lab.spans]
+    assert names.count("compute.ops/echo") == 2
+    assert not lab.ledger.open
+
+
+def test_results_are_told_where_that_is_asked_for(endpoint: Endpoint) -> None:
+    lab = Lab(settings=Settings(capture=frozenset({"result", "args.value"})))
+    with memory_transport(telemetry=lab.inner) as transport:
+        at = tracedrpc.Target(topic="compute", server="cn7")
+        with tracedrpc.get_rpc_server(transport, at, [endpoint], executor="blocking"):
+            to = tracedrpc.Target(topic="compute", namespace="ops", version="1.0")
+            tracedrpc.get_rpc_client(transport, to, timeout=5).call({}, "echo", value="x")
+    both = [span for span in lab.spans if span.name == "compute.ops/echo"]
+    assert [span.attributes["tracedrpc.result"] for span in both] == ["x", "x"]
+    assert [span.attributes["tracedrpc.args.value"] for span in both] == ["x", "x"]
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF])
+def test_a_call_leaves_nothing_for_the_garbage_collector(sampler: Any, endpoint: Endpoint) -> None:
+    lab = Lab(TracerProvider(sampler=sampler, shutdown_on_exit=False))
+    with memory_transport(telemetry=lab.inner) as transport:
+        at = tracedrpc.Target(topic="compute", server="cn7")
+        with tracedrpc.get_rpc_server(transport, at, [endpoint], executor="blocking"):
+            to = tracedrpc.Target(topic="compute", namespace="ops", version="1.0")
+            client = tracedrpc.get_rpc_client(transport, to, timeout=5)
+            client.call({}, "echo", value="x")
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(20):
+                    client.call({}, "echo", value="x")
+                assert gc.collect() == 0
+            finally:
+                gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tracedrpc import semconv
 from tracedrpc._guard import install, installed
 from tracedrpc.telemetry import Telemetry
 from tracedrpc_otel import OTelTelemetry, add_trace_context, instrument, telemetry, uninstrument
-from tracedrpc_otel.attributes import address_attributes, destination
+from tracedrpc_otel.destinations import address_attributes, destination
 from tracedrpc_otel.instrumentor import TracedRPCInstrumentor
+from tracedrpc_otel.settings import Detail, Events, Relation, ReplyWait, Settings
 
 
 def _conventional() -> set[str]:
@@ -30,7 +32,7 @@ def _conventional() -> set[str]:
 
 def test_every_name_is_conventional_or_ours() -> None:
     values = [value for key, value in vars(semconv).items() if key.isupper() and isinstance(value, str)]
-    others = {semconv.SCHEMA_URL, semconv.SYSTEM_VALUE}
+    others = {semconv.SCHEMA_URL, semconv.SYSTEM_VALUE, semconv.OLD_REQUEST_ID}
     names = [value for value in values if "." in value and value not in others]
     assert len(names) > 40
     conventional = _conventional()
@@ -94,6 +96,30 @@ def test_switches_are_obeyed(variable: str, value: str, monkeypatch: pytest.Monk
 def test_an_unknown_detail_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACEDRPC_TRACING", "loud")
     assert telemetry() is not None
+
+
+def test_every_switch_has_its_variable() -> None:
+    said = {
+        "TRACEDRPC_TRACING": "FULL", "TRACEDRPC_PHASE_MIN_MS": "2.5", "TRACEDRPC_EVENTS": "dup",
+        "TRACEDRPC_SEMCONV": "Oslo", "TRACEDRPC_METRICS": "off", "TRACEDRPC_LONG_BUCKETS": "on",
+        "TRACEDRPC_REPLY_WAIT": "off", "TRACEDRPC_CAST_TRACE_MODE": "link",
+        "TRACEDRPC_FANOUT_TRACE_MODE": "link", "TRACEDRPC_CAPTURE": "args.image, result,",
+        "TRACEDRPC_BAGGAGE": " tenant ,user",
+    }
+    assert Settings.from_environment(said) == Settings(
+        tracing=Detail.FULL, phase_min_ms=2.5, events=Events.DUP, semconv="oslo", metrics=False,
+        long_buckets=True, reply_wait=ReplyWait.OFF, cast_trace_mode=Relation.LINK,
+        fanout_trace_mode=Relation.LINK, capture=frozenset({"args.image", "result"}),
+        baggage=frozenset({"tenant", "user"}),
+    )
+    assert {f"TRACEDRPC_{field.name.upper()}" for field in fields(Settings)} == set(said)
+
+
+def test_what_a_variable_says_wrongly_is_as_if_it_said_nothing() -> None:
+    said = {f"TRACEDRPC_{field.name.upper()}": "n\0nsense" for field in fields(Settings)}
+    found = Settings.from_environment(said | {"TRACEDRPC_PHASE_MIN_MS": "-1", "TRACEDRPC_CAPTURE": " , "})
+    harmless = {"semconv": "n\0nsense", "baggage": frozenset({"n\0nsense"})}
+    assert found == replace(Settings(), **harmless)
 
 
 def test_instrument_and_uninstrument() -> None:

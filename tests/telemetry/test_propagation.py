@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator, default_getter, default_setter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+import tracedrpc
 from tests.telemetry.support import Lab, incoming, invocation
 from tracedrpc.telemetry import SILENCE
+from tracedrpc.testing import memory_transport
 from tracedrpc_otel.propagation import GlobalFormat, TraceContext, chosen
 from tracedrpc_otel.telemetry import OTelTelemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 THEIRS = TraceContextTextMapPropagator()
 OURS = TraceContext()
@@ -110,6 +119,83 @@ def test_the_global_propagator_sends_no_baggage() -> None:
         context.detach(token)
     assert set(carrier) == {"traceparent"}
     assert GlobalFormat().read(carrier) == SpanContext(1, 2, is_remote=True)
+
+
+class Single(TextMapPropagator):
+    """B3's single header."""
+
+    fields = frozenset({"b3"})  # type: ignore[assignment]
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = default_setter) -> None:
+        here = trace.get_current_span(context).get_span_context()
+        if here.is_valid:
+            setter.set(carrier, "b3", f"{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags & 1}")
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = default_getter) -> Context:
+        trace_id, span_id, sampled = getter.get(carrier, "b3")[0].split("-")  # raises, as theirs may
+        found = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(sampled)))
+        return trace.set_span_in_context(NonRecordingSpan(found), context)
+
+
+@pytest.fixture
+def _b3() -> Iterator[None]:
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(CompositePropagator([Single(), W3CBaggagePropagator()]))
+    yield
+    propagate.set_global_textmap(before)
+
+
+@pytest.mark.usefixtures("_b3")
+def test_a_format_that_the_application_sets_is_sent_and_read_under_its_own_keys() -> None:
+    lab = Lab()
+    assert lab.telemetry.carrier_keys == {"b3"}
+    with lab.telemetry.call(invocation()) as scope:
+        carrier = dict(scope.carrier)
+    assert set(carrier) == {"b3"}
+    with lab.telemetry.process(incoming(carrier)):
+        pass
+    client, server = sorted(lab.spans, key=lambda span: span.start_time)
+    assert server.parent.span_id == client.context.span_id
+
+
+@pytest.mark.usefixtures("_b3")
+def test_it_travels_through_the_driver_and_is_no_business_of_the_handlers() -> None:
+    lab, contexts = Lab(), []
+
+    class Endpoint:
+        def look(self, ctxt: Any) -> None:
+            contexts.append(ctxt)
+
+    with memory_transport(telemetry=lab.inner) as transport:
+        to = tracedrpc.Target(topic="compute", server="cn7")
+        with tracedrpc.get_rpc_server(transport, to, [Endpoint()], executor="blocking"):
+            tracedrpc.get_rpc_client(transport, to).call({"a": 1}, "look")
+    assert contexts == [{"a": 1}]
+    assert len({span.context.trace_id for span in lab.spans}) == 1
+    kinds = {span.kind: span for span in lab.spans if span.name == "compute/look"}
+    assert kinds[SpanKind.SERVER].parent.span_id == kinds[SpanKind.CLIENT].context.span_id
+
+
+@pytest.mark.usefixtures("_b3")
+@pytest.mark.parametrize("header", ["", "x", "1-2", "zz-zz-1", 7, None])
+def test_a_foreign_parser_that_raises_makes_a_new_trace(header: object) -> None:
+    lab = Lab()
+    with lab.telemetry.process(incoming({"b3": header})):
+        pass
+    assert lab.span("compute/reboot").parent is None
+
+
+def test_no_format_at_all_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = propagate.get_global_textmap()
+    monkeypatch.setenv("OTEL_PROPAGATORS", "none")
+    propagate.set_global_textmap(CompositePropagator([]))
+    try:
+        lab = Lab()
+        assert not lab.telemetry.carrier_keys
+        with lab.telemetry.call(invocation()) as scope:
+            assert not scope.carrier
+    finally:
+        propagate.set_global_textmap(before)
 
 
 # ---- unsampled, and without an SDK ------------------------------------------------------------

@@ -63,6 +63,8 @@ def test_an_expected_failure_leaves_the_status_unset(lab: Lab) -> None:
     span = lab.span("compute/reboot")
     assert span.status.status_code is StatusCode.UNSET
     assert span.attributes["error.type"] == "LookupError"
+    assert span.attributes["tracedrpc.expected"] is True
+    assert "tracedrpc.sampling.keep_reason" not in span.attributes
     assert not span.events
 
 
@@ -110,8 +112,11 @@ def test_leaving_in_another_context_is_quiet(lab: Lab) -> None:
 
 
 def test_a_redelivered_request_says_so(lab: Lab) -> None:
-    asked = incoming()
+    asked = incoming(delivery_count=2)
     asked.redelivered = True
     with lab.telemetry.process(asked) as scope:
         assert scope.carrier["traceparent"]
-    assert lab.span("compute/reboot").attributes["tracedrpc.redelivered"] is True
+    attributes = lab.span("compute/reboot").attributes
+    assert attributes["tracedrpc.redelivered"] is True
+    assert attributes["tracedrpc.delivery_count"] == 2
+    assert attributes["tracedrpc.sampling.keep_reason"] == "redelivered"

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from tracedrpc._deadline import Deadline
+from tracedrpc.drivers.rabbit.link import QueueState
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.topology import Exchange
 from tracedrpc.message import Invocation, Mode, Request
@@ -14,7 +15,7 @@ from tracedrpc.target import Target
 from tracedrpc.telemetry import ConnectionInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.drivers.rabbit.link import Delivery
     from tracedrpc.drivers.rabbit.topology import Queue
@@ -50,6 +51,7 @@ class FakeLink:
         self.info = ConnectionInfo(next(_ids), "broker:5672", "send")
         self.clock = clock or Clock()
         self.used_s = self.clock()
+        self.taken_ns = 0
         self.unsettled: dict[int, Shipment] = {}
         self.is_blocked = False
         self.failure = None
@@ -58,6 +60,7 @@ class FakeLink:
         self.answers: list[Outcome | None] = []
         self.breaks: dict[str, BaseException] = {}
         self.stale = False
+        self.state: QueueState = QueueState(exists=True)
         self.deliveries: list[Delivery] = []
         self.cancelled: list[str] = []
         self.changed = threading.Condition()
@@ -113,6 +116,10 @@ class FakeLink:
 
     # ---- the rest -----------------------------------------------------------------------------
 
+    def look_at(self, queue: str, timeout_s: float) -> QueueState:
+        self._do("look_at", queue)
+        return self.state
+
     def declare_queue(self, queue: Queue) -> None:
         self._do("declare", queue.name)
 
@@ -139,8 +146,8 @@ class FakeLink:
     def limit_unacked(self, count: int) -> None:
         self._do("limit", count)
 
-    def consume(self, queue: str) -> None:
-        self._do("consume", queue)
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:
+        self._do("consume", queue, *(f"{name}={value}" for name, value in arguments.items()))
 
     def cancel(self, queue: str) -> None:
         self._do("cancel", queue)

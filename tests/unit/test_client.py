@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from time import monotonic_ns, time_ns
 
 import pytest
 
@@ -57,7 +58,9 @@ def telemetry():
 
 @pytest.fixture
 def transport(driver, telemetry):
-    return bind(RPCTransport(driver), None, Options(rpc_response_timeout=7.0), telemetry)
+    made = bind(RPCTransport(driver), None, Options(rpc_response_timeout=7.0), telemetry)
+    telemetry.clear()
+    return made
 
 
 def client_for(transport, target=None, **settings):
@@ -163,6 +166,25 @@ def test_a_cast_has_no_call_monitor(transport, driver):
     assert driver.request.monitor_timeout_s is None
 
 
+def test_one_call_can_be_recorded_whatever_the_sampler_says(transport, driver):
+    client = client_for(transport)
+    traced = client.prepare(trace=True)
+    traced.call({}, "m")
+    assert driver.request.trace
+    traced.prepare(version="1.1").cast({}, "m")
+    assert driver.request.trace
+    client.call({}, "m")
+    assert not driver.request.trace
+    traced.prepare(trace=False).call({}, "m")
+    assert not driver.request.trace
+
+
+def test_a_call_knows_from_when_on_it_is_slow(driver, telemetry):
+    transport = bind(RPCTransport(driver), None, Options(slow_call_threshold=0.25), telemetry)
+    client_for(transport).call({}, "m")
+    assert driver.invocations[-1].slow_ns == 250_000_000
+
+
 def test_prepare_overrides_what_is_given_and_keeps_the_rest(transport):
     client = client_for(transport, Target(topic="t", version="1.0", server="s"), timeout=5, retry=2)
     context = client.prepare(version="1.2", server=None, timeout=None)
@@ -218,6 +240,36 @@ def test_the_serializer_turns_arguments_context_and_result(transport, driver):
     assert client.prepare(server="s").call({"user": "u"}, "reboot", host="h") == "d-r-u"
     assert driver.request.args == {"host": "s-h"}
     assert driver.request.context == {"user": "u", "serialized": True}
+
+
+def test_serializing_and_deserializing_are_part_of_the_call(transport, driver, telemetry):
+    class Slow(Shouting):
+        def serialize_entity(self, ctxt, entity):
+            began_ns.append(monotonic_ns())
+            return super().serialize_entity(ctxt, entity)
+
+        def deserialize_entity(self, ctxt, entity):
+            assert telemetry.names()[-1] == "call.entered"
+            done_ns.append(monotonic_ns())
+            return super().deserialize_entity(ctxt, entity)
+
+    began_ns, done_ns, driver.answer = [], [], "r"
+    assert client_for(transport, serializer=Slow()).call({"user": "u"}, "m", a=1) == "d-r-u"
+    call = driver.invocations[-1]
+    assert call.started_ns <= began_ns[0] <= done_ns[0] <= call.ended_ns
+    assert abs(call.wall_ns(monotonic_ns()) - time_ns()) < 1e9
+    assert call.result == "r"
+
+
+def test_a_result_that_cannot_be_deserialized_is_the_calls_error(transport, driver, telemetry):
+    class Broken(Shouting):
+        def deserialize_entity(self, ctxt, entity):
+            raise KeyError(entity)
+
+    driver.answer = "r"
+    with pytest.raises(KeyError):
+        client_for(transport, serializer=Broken()).call({"user": "u"}, "m")
+    assert isinstance(telemetry.of("call_finished")[0].fields["error"], KeyError)
 
 
 def test_the_callers_context_and_arguments_are_left_as_they_are(transport, telemetry):

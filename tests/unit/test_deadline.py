@@ -57,3 +57,9 @@ def test_the_sooner_of_two_is_never_later_than_either(timeout_s, limit_s):
     sooner = deadline.sooner(limit_s)
     assert sooner.at_s <= deadline.at_s
     assert sooner.left_s() <= limit_s
+
+
+def test_a_wait_without_end_is_given_no_limit_and_others_theirs():
+    assert Deadline.after(None).limit_s() is None
+    assert 9 < Deadline.after(10).limit_s() <= 10
+    assert Deadline.after(-1).limit_s() == 0

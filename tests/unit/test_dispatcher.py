@@ -27,7 +27,7 @@ def received(method, namespace=None, version="1.0", args=None, context=None):
 
 
 def dispatch(endpoints, *request, access_policy=None, **fields):
-    return RPCDispatcher(endpoints, None, access_policy).dispatch(received(*request, **fields))
+    return RPCDispatcher(endpoints, None, access_policy).answer(received(*request, **fields))
 
 
 class Endpoint:
@@ -200,12 +200,12 @@ def test_the_policy_is_asked_before_a_dynamic_endpoint_is_and_each_time():
 
     policy = Changing()
     subject = RPCDispatcher([Dynamic()], None, policy)
-    assert subject.dispatch(received("anything")) == "anything"
+    assert subject.answer(received("anything")) == "anything"
     assert asked == ["policy", "anything"]
     policy.is_open = False
     asked.clear()
     with pytest.raises(NoSuchMethod):
-        subject.dispatch(received("anything"))
+        subject.answer(received("anything"))
     assert set(asked) == {"policy"}
 
 
@@ -218,9 +218,9 @@ def test_a_mock_is_an_endpoint_when_it_has_a_target():
 
 def test_a_method_patched_after_its_first_call_is_the_one_that_runs():
     subject = RPCDispatcher([Endpoint()], None)
-    subject.dispatch(received("static"))
+    subject.answer(received("static"))
     with mock.patch.object(Endpoint, "static", return_value="patched"):
-        assert subject.dispatch(received("static")) == "patched"
+        assert subject.answer(received("static")) == "patched"
 
 
 def test_wrong_arguments_are_a_type_error_of_the_method():
@@ -234,7 +234,7 @@ def test_names_that_peers_invent_are_not_remembered():
     subject = RPCDispatcher([Endpoint()], None)
     for number in range(50):
         with pytest.raises(NoSuchMethod):
-            subject.dispatch(received(f"m{number}"))
+            subject.answer(received(f"m{number}"))
     assert len(subject._resolved) == 0
 
 
@@ -242,14 +242,14 @@ def test_what_is_remembered_has_a_bound(monkeypatch):
     monkeypatch.setattr(dispatcher_module, "_CACHE_LIMIT", 10)
     subject = RPCDispatcher([Versioned("v", version="1.99")], None)
     for number in range(50):
-        assert subject.dispatch(received("who", None, f"1.{number}")) == "v"
+        assert subject.answer(received("who", None, f"1.{number}")) == "v"
     assert 0 < len(subject._resolved) <= 10
 
 
 def test_ping_answers_when_enabled_and_the_callers_list_is_left_alone():
     endpoints = [Endpoint()]
     subject = RPCDispatcher(endpoints, None, ping_enabled=True)
-    assert subject.dispatch(received("oslo_rpc_server_ping")) == "pong"
+    assert subject.answer(received("oslo_rpc_server_ping")) == "pong"
     assert len(endpoints) == 1
     with pytest.raises(NoSuchMethod):
         dispatch(endpoints, "oslo_rpc_server_ping")
@@ -261,7 +261,7 @@ def test_an_endpoint_with_its_own_ping_keeps_it():
             return "own"
 
     subject = RPCDispatcher([Own()], None, ping_enabled=True)
-    assert subject.dispatch(received("oslo_rpc_server_ping")) == "own"
+    assert subject.answer(received("oslo_rpc_server_ping")) == "own"
 
 
 def test_the_serializer_turns_context_arguments_and_result():
@@ -280,7 +280,7 @@ def test_the_serializer_turns_context_arguments_and_result():
 
     subject = RPCDispatcher([Endpoint()], Marking())
     request = received("hello", args={"name": "n"}, context={"user": "u"})
-    assert subject.dispatch(request) == ("out", "U", "hello in-U-n from U")
+    assert subject.answer(request) == ("out", "U", "hello in-U-n from U")
 
 
 def test_something_can_be_done_around_the_method_once_it_is_known():
@@ -291,9 +291,9 @@ def test_something_can_be_done_around_the_method_once_it_is_known():
         return method(context, **args)
 
     subject = RPCDispatcher([Endpoint()], None)
-    assert subject.dispatch(received("static"), run) == "static"
+    assert subject.answer(received("static"), run) == "static"
     with pytest.raises(NoSuchMethod):
-        subject.dispatch(received("absent"), run)
+        subject.answer(received("absent"), run)
     assert seen == [("static", {})]
 
 

@@ -21,6 +21,7 @@ from tracedrpc import (
     get_rpc_server,
     get_rpc_transport,
 )
+from tracedrpc.anatomy import Phase, anatomy_of
 from tracedrpc.drivers.memory import MemoryDriver
 from tracedrpc.exceptions import EncodeError
 from tracedrpc.testing import RecordingTelemetry, memory_transport
@@ -460,3 +461,114 @@ def test_ctrl_c_in_a_handler_of_the_main_thread_answers_and_goes_on_to_the_calle
         client_for(transport).call({}, "work")
     assert telemetry.names().count("request_failed") == 1
     assert isinstance(telemetry.of("call_finished")[0].fields["error"], KeyboardInterrupt)
+
+
+# ---- what is known of a call ---------------------------------------------------------------------
+
+
+def last_call(telemetry):
+    return telemetry.of("call_finished")[-1].fields["invocation"]
+
+
+def test_a_reply_and_a_heartbeat_name_the_server(transport, telemetry):
+    with serving(transport, server="cn7"):
+        client_for(transport).call({}, "echo")
+    call = last_call(telemetry)
+    assert (call.server, call.server_times.server) == ("cn7", "cn7")
+
+
+def test_the_phases_of_a_call_are_told_apart_here_too(transport, telemetry):
+    with serving(transport):
+        client_for(transport).call({}, "echo")
+    call = last_call(telemetry)
+    anatomy = anatomy_of(call)
+    assert 0 < call.acquire_ns == call.acquired_ns < call.published_ns
+    assert sum(anatomy.phases.values()) == anatomy.elapsed_ns
+    assert {Phase.PREPARE, Phase.QUEUE, Phase.DISPATCH, Phase.HANDLER, Phase.FINISH} <= set(anatomy.phases)
+
+
+def test_a_request_knows_its_method_its_limit_and_when_it_was_answered(transport, telemetry):
+    with serving(transport) as endpoint:
+        client_for(transport).prepare(timeout=3).call({}, "echo")
+    incoming = telemetry.of("request_finished")[-1].fields["incoming"]
+    assert incoming.function == endpoint.echo
+    assert incoming.received.timeout_s == 3
+    assert incoming.slow_ns == 1_000_000_000
+    assert incoming.timeline.replied_ns <= incoming.timeline.handed_ns
+
+
+def test_a_call_that_waits_behind_others_says_how_many(transport):
+    gate = threading.Event()
+
+    class Slow:
+        def hold(self, ctxt):
+            gate.wait(PATIENCE_S)
+
+    with serving(transport, Slow(), executor="threading", workers=1):
+        client = client_for(transport)
+        client.cast({}, "hold")
+        for _ in range(3):
+            client.cast({}, "hold")
+        with pytest.raises(MessagingTimeout, match="wait there now, 1 consumer") as error:
+            client.prepare(timeout=0.05).call({}, "hold")
+        gate.set()
+    assert error.value.phase == "queue_or_server"
+    assert error.value.queue_consumers == 1
+    assert 3 <= error.value.queue_messages <= 4
+
+
+def test_a_call_whose_server_has_gone_is_without_a_queue_again(transport, telemetry):
+    gate = threading.Event()
+
+    class Slow:
+        def hold(self, ctxt):
+            gate.wait(PATIENCE_S)
+
+    subject = get_rpc_server(transport, Target(topic="t", server="s"), [Slow()])
+    subject.start(1)
+    client = client_for(transport)
+    client.cast({}, "hold")
+    outcome = in_thread(lambda: client.prepare(timeout=0.4).call({}, "hold"))
+    subject.stop()
+    gate.set()
+    subject.wait(timeout=PATIENCE_S)
+    error = outcome()
+    assert isinstance(error, MessagingTimeout)
+    assert error.phase == "unroutable"
+    assert "no server is listening on 't'" in str(error)
+
+
+def test_a_call_published_anew_was_without_a_queue_before(transport, telemetry):
+    outcome = in_thread(lambda: client_for(transport).call({}, "echo"))
+    telemetry.wait_for("message_returned")
+    with serving(transport):
+        outcome()
+    call = last_call(telemetry)
+    assert call.acquired_ns < call.returned_ns < call.published_ns
+    assert anatomy_of(call).ms(Phase.UNROUTABLE) > 0
+
+
+def test_a_listener_for_another_format_of_trace_context_gets_its_keys():
+    telemetry = RecordingTelemetry(carrier={"b3": "1-2-1", "traceparent": PARENT})
+    telemetry.carrier_keys = frozenset({"b3"})
+    with memory_transport(telemetry=telemetry) as transport, serving(transport):
+        client_for(transport).call({}, "echo")
+    assert telemetry.of("request_finished")[-1].fields["incoming"].received.carrier == {"b3": "1-2-1"}
+
+
+def test_an_answer_after_the_callers_limit_is_told(transport, telemetry):
+    gate = threading.Event()
+
+    class Slow:
+        def hold(self, ctxt):
+            gate.wait(PATIENCE_S)
+
+    with serving(transport, Slow(), executor="threading"):
+        with pytest.raises(MessagingTimeout):
+            client_for(transport).prepare(timeout=0.05).call({}, "hold")
+        incoming = telemetry.of("process.entered")[-1].fields["subject"]
+        while incoming.timeline.elapsed_ns() <= 60_000_000:  # the server's own time alone
+            time.sleep(0.001)
+        gate.set()
+        (late,) = telemetry.wait_for("deadline_exceeded")
+    assert late.fields["overrun_ns"] > 0

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracedrpc import options
+from tracedrpc import _settings, options
 from tracedrpc.exceptions import InvalidOption
-from tracedrpc.options import IGNORED, Options, load, set_default_control_exchange
+from tracedrpc.options import ACCEPTED, Options, load, set_default_control_exchange
+from tracedrpc.wire.body import COMPRESSIONS
 
 
 def test_nothing_set_means_the_defaults():
@@ -65,18 +66,6 @@ def test_none_in_a_configuration_is_no_setting():
     assert load(SimpleNamespace(kombu_compression=None), {}, {}).kombu_compression == ""
 
 
-def test_a_default_that_oslo_config_only_repeats_does_not_replace_ours():
-    def get_location(name, group):
-        place = "user" if name == "heartbeat_rate" else "opt_default"
-        return SimpleNamespace(location=SimpleNamespace(name=place))
-
-    rabbit = SimpleNamespace(rpc_conn_pool_size=30, heartbeat_rate=4, conn_pool_min_size=3)
-    conf = SimpleNamespace(oslo_messaging_rabbit=rabbit, get_location=get_location)
-    loaded = load(conf, {}, {})
-    assert (loaded.rpc_conn_pool_size, loaded.heartbeat_rate) == (8, 4)
-    assert loaded.conn_pool_min_size == 3, "a changed default is somebody's choice"
-
-
 def test_a_misspelt_name_gets_a_suggestion():
     with pytest.raises(InvalidOption, match="did you mean rpc_conn_pool_size") as caught:
         load(None, {"rpc_con_pool_size": "3"}, {})
@@ -93,9 +82,16 @@ def test_a_url_cannot_set_the_url():
         load(None, {"transport_url": "rabbit://h"}, {})
 
 
-@pytest.mark.parametrize("name", sorted(IGNORED))
-def test_oslo_s_other_options_are_accepted_in_a_url(name):
-    assert load(None, {name: "anything"}, {}) == Options()
+@pytest.mark.parametrize("name", sorted(ACCEPTED))
+@pytest.mark.parametrize("text", ["true", "false"])
+def test_oslo_s_switches_that_change_nothing_are_accepted_in_a_url(name, text):
+    assert load(None, {name: text}, {}) == Options()
+
+
+@pytest.mark.parametrize("name", sorted(ACCEPTED))
+def test_a_switch_that_changes_nothing_is_still_on_or_off(name):
+    with pytest.raises(InvalidOption, match=rf"{name}='perhaps' \(in the URL\) is not true or false"):
+        load(None, {name: "perhaps"}, {})
 
 
 @pytest.mark.parametrize(
@@ -109,9 +105,12 @@ def test_oslo_s_other_options_are_accepted_in_a_url(name):
         ("rpc_response_timeout", "inf", "a number"),
         ("rpc_response_timeout", "-1", "0 or more"),
         ("ssl", "perhaps", "true or false"),
-        ("kombu_compression", "zip", "one of '', 'gzip', 'bz2'"),
+        ("kombu_compression", "zip", "one of '', 'gzip', 'zlib', 'bz2'"),
         ("kombu_failover_strategy", "random", "'round-robin', 'shuffle'"),
         ("rabbit_login_method", "plain", "'PLAIN'"),
+        ("rabbit_login_method", "RABBIT-CR-DEMO", "the AMQP library knows no other"),
+        ("ssl_version", "TLSv1", "older protocols are not safe"),
+        ("rabbit_interval_max", "0", "0.001 or more"),
     ],
 )
 def test_a_bad_value_is_told_what_would_be_right(name, text, expected):
@@ -140,11 +139,40 @@ def test_a_whole_number_is_a_number():
 
 def test_the_pool_s_minimum_cannot_exceed_its_size():
     with pytest.raises(InvalidOption, match="conn_pool_min_size=9 is above"):
-        load(None, {"conn_pool_min_size": "9"}, {})
+        load(None, {"conn_pool_min_size": "9", "rpc_conn_pool_size": "8"}, {})
+
+
+def test_a_pool_whose_size_nobody_has_chosen_is_as_large_as_its_minimum():
+    assert load(None, {"conn_pool_min_size": "9"}, {}).rpc_conn_pool_size == 9
+    assert load(None, {"conn_pool_min_size": "2"}, {}).rpc_conn_pool_size == 8
+
+
+# ---- options that exclude each other -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quorum", ["rabbit_quorum_queue", "rabbit_transient_quorum_queue"])
+def test_a_queue_is_mirrored_or_a_quorum_queue(quorum):
+    with pytest.raises(InvalidOption, match="not both; turn it off") as caught:
+        load(None, {"rabbit_ha_queues": "true", quorum: "true"}, {})
+    assert caught.value.name == "rabbit_ha_queues"
+
+
+def test_a_quorum_queue_cannot_delete_itself():
+    with pytest.raises(InvalidOption, match="no quorum queues that delete themselves") as caught:
+        load(None, {"rabbit_quorum_queue": "true", "amqp_auto_delete": "true"}, {})
+    assert caught.value.name == "amqp_auto_delete"
+
+
+def test_a_fanout_stream_needs_no_other_option():
+    assert load(None, {"rabbit_stream_fanout": "true"}, {}).rabbit_stream_fanout
+
+
+def test_what_the_wire_can_compress_may_be_chosen():
+    assert set(options.SPECS["kombu_compression"].rule.choices) == {"", *COMPRESSIONS}
 
 
 def test_the_default_exchange_can_be_set_once_for_all(monkeypatch):
-    monkeypatch.setattr(options, "_transport_defaults", {})
+    monkeypatch.setattr(_settings, "application_defaults", {})
     set_default_control_exchange("neutron")
     assert load(None, {}, {}).control_exchange == "neutron"
     assert load(SimpleNamespace(), {}, {}).control_exchange == "neutron"

@@ -89,8 +89,6 @@ BASES = {
 
 RPC_HALF = {name.partition(".")[0] for name in SIGNATURES} | set(BASES)
 OURS = {"Options", "InvalidOption", "Telemetry", "install_telemetry", "__version__"}
-RENAMED = {"msg": "message"}
-"""Parameters whose name there cannot be a keyword anybody relies on: exceptions raised inside."""
 MORE_OPTIONAL = {"get_rpc_transport": {"conf"}}
 """What we let callers leave out."""
 
@@ -104,7 +102,7 @@ def resolve(name):
 
 def parameters(name):
     """Return our parameters as text, without what we add by keyword or at the end."""
-    theirs = [RENAMED.get(part.split("=")[0], part) for part in SIGNATURES[name].split(", ") if part]
+    theirs = [part for part in SIGNATURES[name].split(", ") if part]
     subject = resolve(name)
     if name in {"DefaultRPCAccessPolicy", "RPCAccessPolicyBase"}:
         return [], []

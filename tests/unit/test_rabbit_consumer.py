@@ -16,7 +16,7 @@ from tracedrpc.exceptions import MessagingException
 from tracedrpc.options import Options
 from tracedrpc.testing import RecordingTelemetry
 
-OPTIONS = Options(kombu_reconnect_delay=0.001, kombu_reconnect_max_delay=0.01)
+OPTIONS = Options(kombu_reconnect_delay=0.001, rabbit_interval_max=0.01)
 NAMES = ("reply_a", "reply_b")
 
 
@@ -68,6 +68,9 @@ class FakeReceiver:
 
     def lost(self):
         self.losses += 1
+
+    def consuming(self, queue):
+        return queue.consumer_arguments
 
     def wait_for(self, count, timeout_s=5.0):
         with self.changed:
@@ -134,8 +137,8 @@ def test_what_came_while_a_queue_was_declared_again_is_handed_over_at_once(lab):
     link.wait_for("read")
     consume = link.consume
 
-    def consume_and_receive(queue):
-        consume(queue)
+    def consume_and_receive(queue, arguments):
+        consume(queue, arguments)
         link.deliveries.append(2)
 
     link.consume = consume_and_receive
@@ -143,6 +146,22 @@ def test_what_came_while_a_queue_was_declared_again_is_handed_over_at_once(lab):
     link.readable.set()
     lab.receiver.wait_for(1, timeout_s=0.3)
     assert lab.telemetry.of("consumer_cancelled")[0].fields["queue"] == "reply_b"
+
+
+def test_each_time_that_consuming_begins_the_receiver_says_how(lab):
+    said = []
+
+    def consuming(queue):
+        said.append(queue.name)
+        return {"x-stream-offset": len(said)} if queue.name == "reply_b" else {}
+
+    lab.receiver.consuming = consuming
+    link = lab.start()
+    assert "consume reply_a" in link.done
+    assert "consume reply_b x-stream-offset=2" in link.done
+    link.cancelled.append("reply_b")
+    link.readable.set()
+    link.wait_for("consume reply_b x-stream-offset=3")
 
 
 def test_a_queue_that_the_broker_lost_is_repaired_and_the_others_left_alone(lab):

@@ -17,7 +17,10 @@ from hypothesis import strategies as st
 
 from tracedrpc.drivers.rabbit import frames
 from tracedrpc.drivers.rabbit.edge import NOT_READABLE, AmqpDelivery, Intake
+from tracedrpc.drivers.rabbit.tables import MOST_DEPTH
+from tracedrpc.message import DeadLetter
 from tracedrpc.wire.body import Properties
+from tracedrpc.wire.headers import dead_letter
 
 FRAME_MAX = 4096
 MALFORMED = (ValueError, IndexError, struct.error)
@@ -218,14 +221,87 @@ def test_any_set_of_properties_is_read(properties):
     assert message_id == properties.get("message_id")
 
 
-def test_header_values_of_other_types_are_passed_over():
+def test_header_values_of_other_types_are_read():
+    when = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
     table = {
-        "number": 5, "big": 2**40, "float": 1.5, "truth": True, "nothing": None,
+        "number": -5, "big": 2**40, "float": 1.5, "truth": True, "nothing": None,
         "list": ["a", 1, ["b"]], "table": {"traceparent": "not this one"}, "money": Decimal("1.5"),
-        "when": dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "traceparent": "this one",
+        "when": when, "traceparent": "this one",
     }
     (delivery,) = received(deliver(application_headers=table)).deliveries
-    assert delivery.properties().headers == {"traceparent": "this one"}
+    assert delivery.properties().headers == table | {"money": 1.5, "when": when.timestamp()}
+
+
+def test_the_table_that_rabbitmq_adds_to_dead_letters_is_read():
+    death = {
+        "count": 3, "reason": "expired", "queue": "compute", "time": dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+        "exchange": "nova", "routing-keys": ["compute", "compute.cn7"],
+    }
+    (delivery,) = received(deliver(application_headers={"x-death": [death], "traceparent": "t"})).deliveries
+    headers = delivery.properties().headers
+    assert headers["x-death"][0]["routing-keys"] == ["compute", "compute.cn7"]
+    assert dead_letter(headers) == DeadLetter("expired", "compute", 3)
+    assert headers["traceparent"] == "t"
+
+
+table_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(names, table_values, max_size=4))
+def test_any_table_is_read_as_py_amqp_writes_it(table):
+    (delivery,) = received(deliver(application_headers=table)).deliveries
+    assert delivery.properties().headers == table
+
+
+def test_what_follows_a_value_of_an_unknown_type_is_left_out():
+    table = b"\x01aS\x00\x00\x00\x01x" + b"\x01b?\x01" + b"\x01cV"
+    header = struct.pack(">HHQHI", 60, 0, 2, 1 << 13 | 1 << 7, len(table)) + table + b"\x02id"
+    assert frames.read_properties(header)[2:] == ({"a": "x"}, "id")
+
+
+def test_what_nests_too_deep_is_nothing():
+    nested = b"V"
+    for _ in range(100):
+        nested = b"A" + struct.pack(">I", len(nested)) + nested
+    table = b"\x01a" + nested + b"\x01bV"
+    header = struct.pack(">HHQHI", 60, 0, 2, 1 << 13, len(table)) + table
+    found = frames.read_properties(header)[2]
+    assert found["b"] is None
+    depth, value = 0, found["a"]
+    while value:
+        depth, value = depth + 1, value[0]
+    assert depth == MOST_DEPTH
+
+
+@settings(max_examples=100, deadline=None)
+@given(headers, st.integers(2**32, 2**63 - 1), names, names)
+def test_the_place_in_a_stream_is_found_among_other_headers(table, offset, kind, encoding):
+    table = {
+        "list": ["a", 1], "table": {"x-stream-offset": 2**40}, "truth": True, "nothing": None,
+        "money": Decimal("1.5"), **table, "x-stream-offset": offset,
+    }
+    (delivery,) = received(
+        deliver(application_headers=table, content_type=kind, content_encoding=encoding),
+    ).deliveries
+    assert delivery.stream_offset() == offset
+
+
+def test_a_place_in_a_stream_is_a_long_number_however_small():
+    table = b"\x0fx-stream-offsetl" + struct.pack(">q", 3)
+    header = struct.pack(">HHQHI", 60, 0, 2, 1 << 13, len(table)) + table
+    assert frames.read_stream_offset(header) == 3
+
+
+@pytest.mark.parametrize("table", [{}, {"x-stream-offset": "7"}, {"offset": 2**40}, None])
+def test_a_message_from_a_queue_has_no_place_in_a_stream(table):
+    properties = {} if table is None else {"application_headers": table}
+    (delivery,) = received(deliver(**properties)).deliveries
+    assert delivery.stream_offset() is None
 
 
 def test_several_messages_come_in_order():
@@ -285,8 +361,11 @@ def test_any_header_table_is_read_or_said_to_be_unreadable(table):
     flags = struct.pack(">HHQH", 60, 0, 2, 1 << 13)
     delivery = AmqpDelivery(frames.DELIVER + dumps("sLbss", ("c", 1, False, "", "")), b"", b"{}")
     delivery.header = flags + struct.pack(">I", len(table)) + table
+    offset = delivery.stream_offset()
+    assert offset is None or isinstance(offset, int)
     properties = delivery.properties()
-    assert properties is NOT_READABLE or all(isinstance(value, str) for value in properties.headers.values())
+    assert properties is NOT_READABLE or all(isinstance(key, str) for key in properties.headers)
+    dead_letter(properties.headers)
 
 
 def test_a_table_longer_than_its_frame_is_an_error():
@@ -298,4 +377,4 @@ def test_a_table_longer_than_its_frame_is_an_error():
 def test_a_table_that_seems_endless_is_read_in_linear_time():
     table = b"\x01aV" * 40_000
     header = struct.pack(">HHQHI", 60, 0, 2, 1 << 13, len(table)) + table
-    assert frames.read_properties(header)[2] == {}
+    assert frames.read_properties(header)[2] == {"a": None}

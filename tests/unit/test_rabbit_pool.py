@@ -362,7 +362,7 @@ def test_closing_ends_idle_connections_and_refuses_borrowers(lab):
     assert idle.done == ["close"]
     with pytest.raises(ConnectionClosed):
         lab.acquire()
-    assert lab.telemetry.names()[-2:] == ["pool_closed", "acquire_failed"]
+    assert lab.telemetry.names()[-3:] == ["pool_closed", "acquire_started", "acquire_failed"]
 
 
 def test_closing_twice_is_closing_once(lab):

@@ -39,7 +39,7 @@ class Lab:
         self.pool = ConnectionPool(
             self.open, self.telemetry, max_size=1, min_size=0, ttl_s=60, clock=self.clock,
         )
-        options = Options(kombu_reconnect_delay=0.001, kombu_reconnect_max_delay=0.01)
+        options = Options(kombu_reconnect_delay=0.001, rabbit_interval_max=0.01)
         self.publisher = Publisher(self.pool, self.keeper, options, self.telemetry)
 
     def open(self, deadline):

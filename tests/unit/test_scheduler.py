@@ -32,9 +32,14 @@ def test_there_is_no_thread_before_the_first_job(scheduler):
 
 def test_jobs_run_in_the_order_of_their_times_on_one_named_thread(scheduler):
     order, done = [], threading.Event()
-    scheduler.after(0.03, done.set)
-    scheduler.after(0.02, lambda: order.append(("late", threading.current_thread().name)))
-    scheduler.after(0.0, lambda: order.append(("early", threading.current_thread().name)))
+
+    def note(name):
+        order.append((name, threading.current_thread().name))
+        if name == "late":
+            done.set()
+
+    scheduler.after(0.5, lambda: note("late"))
+    scheduler.after(0.0, lambda: note("early"))
     assert done.wait(PATIENCE_S)
     assert order == [("early", "tracedrpc-scheduler"), ("late", "tracedrpc-scheduler")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic_ns
 
 import pytest
 
@@ -72,9 +73,9 @@ class StubDriver(Driver):
 class StubIncoming(Incoming):
     topic = "t"
 
-    def __init__(self, method="work", **args):
-        self.received = Received(method, args, {}, msg_id="m")
-        self.timeline = ServerTimeline()
+    def __init__(self, method="work", timeout_s=None, lasted_s=0.0, **fields):
+        self.received = Received(method, {}, {}, **({"msg_id": "m", "timeout_s": timeout_s} | fields))
+        self.timeline = ServerTimeline(monotonic_ns() - int(lasted_s * 1e9))
         self.sent = []
         self.unserialisable = False
         self.is_broken = False
@@ -82,11 +83,13 @@ class StubIncoming(Incoming):
     def reply(self, result):
         if self.unserialisable:
             raise EncodeError("result", "no")
+        self.timeline.stamp_reply()
         self.sent.append(("reply", result))
 
     def fail(self, error):
         if self.is_broken:
             raise MessageDeliveryFailure("gone")
+        self.timeline.stamp_reply()
         self.sent.append(("fail", error))
 
     def heartbeat(self):
@@ -136,7 +139,9 @@ def endpoint():
 
 @pytest.fixture
 def transport(driver, telemetry):
-    return bind(RPCTransport(driver), None, Options(executor_thread_pool_size=3), telemetry)
+    made = bind(RPCTransport(driver), None, Options(executor_thread_pool_size=3), telemetry)
+    telemetry.clear()
+    return made
 
 
 @pytest.fixture
@@ -377,3 +382,54 @@ def test_an_answer_that_cannot_be_sent_is_said_and_harms_nobody(blocking, teleme
     blocking._handle(incoming)
     assert telemetry.of("background_failed")[0].fields["where"] == "server"
     assert "request_failed" in telemetry.names()
+
+
+# ---- what else is told of a request --------------------------------------------------------------
+
+
+def test_the_method_that_answers_is_known_while_it_runs(blocking, endpoint):
+    incoming = StubIncoming()
+    endpoint.work = None  # looked up on the class
+    blocking._handle(incoming)
+    assert incoming.function is None
+    del endpoint.work
+    blocking._handle(incoming)
+    assert incoming.function == endpoint.work
+
+
+def test_a_method_that_is_not_there_is_no_function(blocking):
+    incoming = StubIncoming("absent")
+    blocking._handle(incoming)
+    assert incoming.function is None
+
+
+@pytest.mark.parametrize("fields", [{"delivery_count": 2}, {}])
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_request_that_was_delivered_before_is_told_inside_its_scope(blocking, telemetry, fields, flag):
+    incoming = StubIncoming(**fields)
+    incoming.redelivered = flag
+    blocking._handle(incoming)
+    told = telemetry.names()
+    assert ("request_redelivered" in told) is (flag or bool(fields))
+    if "request_redelivered" in told:
+        assert told[:2] == ["process.entered", "request_redelivered"]
+        assert telemetry.of("request_redelivered")[0].fields == {"incoming": incoming}
+
+
+@pytest.mark.parametrize("method", ["work", "fail", "absent"])
+def test_an_answer_that_comes_after_the_callers_whole_limit_is_told(blocking, telemetry, method):
+    incoming = StubIncoming(method, timeout_s=2.0, lasted_s=2.5)
+    blocking._handle(incoming)
+    (late,) = telemetry.of("deadline_exceeded")
+    assert 0.5e9 <= late.fields["overrun_ns"] < 60e9
+    assert telemetry.names()[-2:] == ["deadline_exceeded", "process.left"]
+
+
+@pytest.mark.parametrize("fields", [
+    {"timeout_s": 60.0, "lasted_s": 2.5},
+    {"timeout_s": None, "lasted_s": 1e6},
+    {"timeout_s": 1.0, "lasted_s": 1e6, "msg_id": None},
+])
+def test_an_answer_in_time_or_to_nobody_is_not_late(blocking, telemetry, fields):
+    blocking._handle(StubIncoming(**fields))
+    assert not telemetry.of("deadline_exceeded")

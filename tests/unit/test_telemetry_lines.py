@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import subprocess
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+import structlog
 
 from tracedrpc import (
     MessagingTimeout,
     Target,
     Telemetry,
     _guard,
+    _log,
     expected_exceptions,
     get_rpc_client,
     get_rpc_server,
 )
 from tracedrpc._deadline import Deadline
 from tracedrpc.driver import Incoming
-from tracedrpc.message import Invocation, Mode, Received, Request, ServerTimeline
+from tracedrpc.message import Invocation, Mode, Received, Request, ServerTimeline, ServerTimes
 from tracedrpc.telemetry import ConnectionInfo, PoolStats, Scope
 from tracedrpc.testing import memory_transport
 
@@ -45,8 +48,10 @@ class StubIncoming(Incoming):
     def __init__(self):
         self.received = Received("reboot", {"password": SECRET}, {"token": SECRET}, msg_id=MSG_ID)
         self.timeline = ServerTimeline()
-        self.timeline.handler_ns = 1
-        self.timeline.handled_ns = 1_500_001
+        delivered_ns = self.timeline.delivered_ns
+        self.timeline.handler_ns = delivered_ns + 2_000_000
+        self.timeline.handled_ns = delivered_ns + 3_500_000
+        self.timeline.replied_ns = delivered_ns + 3_750_000
         self.scope = StubScope()
 
     def reply(self, result):
@@ -83,7 +88,7 @@ VALUES = {
     "target": lambda: Target(topic="compute", server="host-1"),
     "body": SECRET.encode, "expected": lambda: False,
     "delay_s": lambda: 0.25, "idle_s": lambda: 1.5, "waited_ns": lambda: 10, "duration_ns": lambda: 10,
-    "workers": lambda: 64,
+    "workers": lambda: 64, "overrun_ns": lambda: 1_500_000,
 }
 
 
@@ -99,7 +104,7 @@ def log(caplog):
     return caplog
 
 
-SILENT = {"pool_opened", "connection_acquired"}
+SILENT = {"transport_opened", "pool_opened", "acquire_started", "connection_acquired"}
 """Moments that are counted by others and write no line."""
 ALL = (*_guard.MOMENTS, "telemetry_failed")
 
@@ -139,7 +144,10 @@ def test_the_fields_of_a_line_are_on_the_record_with_the_trace(log):
     Telemetry().request_finished(StubIncoming())
     fields = vars(log.records[0])
     assert fields["rpc.method"] == "compute/reboot"
-    assert fields["tracedrpc.duration_ms"] == 1.5
+    assert fields["tracedrpc.elapsed_ms"] == 3.75
+    assert fields["tracedrpc.phase.dispatch_ms"] == 2
+    assert fields["tracedrpc.phase.handler_ms"] == 1.5
+    assert fields["tracedrpc.phase.reply_ms"] == 0.25
     assert fields["trace_id"] == "t" * 32
 
 
@@ -185,7 +193,7 @@ def test_an_application_that_configures_no_logging_hears_nothing():
 
 def test_lines_below_the_level_are_not_built(monkeypatch, caplog):
     caplog.set_level(logging.WARNING, "tracedrpc")
-    touched = types.SimpleNamespace()  # has no field a line would need
+    touched = types.SimpleNamespace(is_slow=lambda: False)  # has no field a line would need
     Telemetry().call_finished(touched, None)
     Telemetry().request_finished(touched)
     Telemetry().heartbeat_received(touched)
@@ -223,3 +231,152 @@ def test_whole_calls_write_lines_without_arguments_results_or_secrets(log):
     }
     for record in log.records:
         assert SECRET not in repr(vars(record))
+
+
+# ---- what is slow, and what is told of all -------------------------------------------------------
+
+
+def ended(lasted_ms, slow_ms=1000):
+    made = invocation()
+    made.slow_ns = slow_ms * 1_000_000
+    made.acquire_ns = made.started_ns + 1_000_000
+    made.ended_ns = made.started_ns + int(lasted_ms * 1_000_000)
+    return made
+
+
+def levels(log):
+    return [record.levelno for record in log.records]
+
+
+def test_a_slow_call_is_a_warning_that_says_where_its_time_went(log):
+    Telemetry().call_finished(ended(1500), None)
+    (record,) = log.records
+    assert record.levelno == logging.WARNING
+    assert vars(record)["tracedrpc.why"] == "1500.0 ms: 1499.0 waiting for a connection"
+    assert vars(record)["tracedrpc.phase.acquire_ms"] == 1499
+
+
+def test_a_call_that_is_not_slow_has_no_warning_and_no_sentence(log):
+    Telemetry().call_finished(ended(999), None)
+    Telemetry().call_finished(ended(10_000, slow_ms=0), None)
+    assert levels(log) == [logging.DEBUG] * 2
+    assert "tracedrpc.why" not in vars(log.records[0])
+
+
+def test_a_call_that_timed_out_has_had_its_warning(log):
+    Telemetry().call_finished(ended(1500), MessagingTimeout())
+    assert levels(log) == [logging.DEBUG]
+
+
+def test_slow_calls_without_end_are_warned_of_a_few_times_and_then_told_for_debugging(log):
+    for _ in range(8):
+        Telemetry().call_finished(ended(1500), None)
+    assert levels(log) == [logging.WARNING] * 5 + [logging.DEBUG] * 3
+    assert all("tracedrpc.why" in vars(record) for record in log.records)
+
+
+def test_slow_calls_of_one_method_do_not_hide_those_of_another(log):
+    for method in ("a", "b"):
+        for _ in range(6):
+            made = ended(1500)
+            made.request = replace(made.request, method=method)
+            Telemetry().call_finished(made, None)
+    assert levels(log).count(logging.WARNING) == 10
+
+
+def test_a_slow_request_is_a_warning_with_its_phases(log):
+    incoming = StubIncoming()
+    incoming.slow_ns = 3_000_000
+    for _ in range(7):
+        Telemetry().request_finished(incoming)
+    assert levels(log) == [logging.WARNING] * 5 + [logging.DEBUG] * 2
+    fields = vars(log.records[0])
+    phases = [fields[f"tracedrpc.phase.{phase}_ms"] for phase in ("dispatch", "handler", "reply")]
+    assert phases == [2, 1.5, 0.25]
+
+
+def test_a_request_that_failed_tells_its_phases_too(log):
+    Telemetry().request_failed(StubIncoming(), failure(), expected=False)
+    assert vars(log.records[0])["tracedrpc.phase.handler_ms"] == 1.5
+
+
+def test_good_calls_and_requests_are_informed_of_on_request(log, monkeypatch):
+    monkeypatch.setattr(_log, "CALLS", logging.INFO)
+    log.set_level(logging.INFO, "tracedrpc")
+    for _ in range(20):
+        Telemetry().call_finished(ended(1), None)
+        Telemetry().request_finished(StubIncoming())
+    assert levels(log) == [logging.INFO] * 40
+
+
+@pytest.mark.parametrize(("variable", "level"), [
+    ("info", logging.INFO), (" INFO ", logging.INFO), ("debug", logging.DEBUG), ("", logging.DEBUG),
+    ("nonsense", logging.DEBUG),
+])
+def test_the_environment_says_whether_good_calls_are_informed_of(variable, level):
+    code = "import tracedrpc._log; print(tracedrpc._log.CALLS)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=os.environ | {"TRACEDRPC_LOG_CALLS": variable},
+    )
+    assert int(done.stdout) == level
+
+
+LIMITED = {
+    "connect_failed", "connection_lost", "connection_ready", "publish_retried", "message_returned",
+    "message_dropped", "message_discarded", "reply_discarded", "acquire_failed", "consumer_cancelled",
+    "connection_blocked", "connection_unblocked", "queue_adopted", "background_failed",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - SILENT))
+def test_only_what_comes_in_storms_is_limited(log, name):
+    for _ in range(20):
+        tell(Telemetry(), name)
+    assert len(log.records) == (5 if name in LIMITED else 20)
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - SILENT))
+def test_values_are_numbers_or_short_texts_and_there_are_not_too_many(log, name):
+    tell(Telemetry(), name)
+    told = vars(log.records[0]).items()
+    fields = {key: value for key, value in told if "." in key or key in {"trace_id", "span_id"}}
+    assert 1 <= len(fields) <= 25  # otel.event.name is one more
+    assert all(isinstance(value, (int, float)) or len(value) <= 256 for value in fields.values())
+
+
+def test_a_line_with_everything_fits(log):
+    made = ended(20_000)
+    stamps = ("acquired_ns", "returned_ns", "published_ns", "replied_ns", "woken_ns")
+    for number, stamp in enumerate(stamps, start=2):
+        setattr(made, stamp, made.started_ns + number * 3_000_000_000)
+    made.connect_ns, made.server, made.peer = 10**9, "s" * 300, "p" * 300
+    made.routing_key = "k" * 400
+    times = (100_000, 200_000, 400_000, "s" * 300)
+    made.server_times = ServerTimes(made.wall_ns(made.replied_ns) - 10**8, *times)
+    for _ in range(7):
+        Telemetry().call_finished(made, failure())
+    for record in log.records:
+        fields = {key: value for key, value in vars(record).items() if key.startswith("tracedrpc.")}
+        assert len(fields["tracedrpc.why"]) == 256
+        assert "tracedrpc.phase.finish_ms" in fields
+        assert len([key for key in vars(record) if "." in key or key in {"trace_id", "span_id"}]) <= 25
+
+
+def test_context_variables_that_logging_has_names_for_fail_no_line(log):
+    with structlog.contextvars.bound_contextvars(name="x", message="y", args="z", user="u"):
+        Telemetry().pool_closed(StubPool())
+    fields = vars(log.records[0])
+    assert (fields["name_"], fields["message_"], fields["args_"], fields["user"]) == ("x", "y", "z", "u")
+
+
+def test_a_filter_that_raises_fails_no_call(log):
+    def broken(record):
+        raise KeyError("a fault of the application's")
+
+    logger = logging.getLogger("tracedrpc")
+    logger.addFilter(broken)
+    try:
+        Telemetry().pool_closed(StubPool())
+    finally:
+        logger.removeFilter(broken)

@@ -17,10 +17,10 @@ from tracedrpc import (
     TransportOptions,
     TransportURL,
     _guard,
+    _settings,
     get_rpc_transport,
     get_transport,
     install_telemetry,
-    options,
     set_transport_defaults,
 )
 from tracedrpc.rpc.transport import RPCTransport
@@ -45,11 +45,14 @@ def drivers(monkeypatch):
     """Let stevedore find the stub driver whatever is installed; return the names asked for."""
     asked = []
 
-    def manager(group, name, **_settings):
+    def manager(group, name, *, invoke_on_load, invoke_args, invoke_kwds):
         asked.append((group, name))
         if name == "absent":
             raise RuntimeError(f"No {group!r} driver found, looking for {name!r}")
-        return types.SimpleNamespace(driver=StubDriver)
+        if name == "picky":
+            raise InvalidOption("colour", "this driver does not like the colour")
+        assert invoke_on_load
+        return types.SimpleNamespace(driver=StubDriver(*invoke_args, **invoke_kwds))
 
     monkeypatch.setattr(stevedore_driver, "DriverManager", manager)
     return asked
@@ -60,6 +63,11 @@ def test_the_urls_scheme_chooses_the_driver(drivers):
     get_rpc_transport(url="kombu+memory:////")
     get_rpc_transport(url=TransportURL(None, "rabbit"))
     assert drivers == [("tracedrpc.drivers", name) for name in ("memory", "kombu", "rabbit")]
+
+
+def test_what_a_driver_says_of_its_arguments_reaches_the_caller():
+    with pytest.raises(InvalidOption, match="colour"):
+        get_rpc_transport(url="picky://")
 
 
 def test_the_driver_gets_what_the_transport_was_made_from():
@@ -153,7 +161,7 @@ def test_the_old_function_still_works_and_says_what_to_use():
 
 
 def test_the_default_exchange_can_be_set_for_later_transports(monkeypatch):
-    monkeypatch.setattr(options, "_transport_defaults", {})
+    monkeypatch.setattr(_settings, "application_defaults", {})
     set_transport_defaults("mine")
     assert get_rpc_transport(url="memory://").driver.default_exchange == "mine"
     assert get_rpc_transport(url="memory://?control_exchange=x").driver.default_exchange == "x"

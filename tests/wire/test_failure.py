@@ -118,6 +118,11 @@ class Mute(Exception):
         raise RuntimeError("mute")
 
 
+class Opaque:
+    def __str__(self):
+        return "opaque"
+
+
 class Prickly(Exception):
     @property
     def kwargs(self):
@@ -130,13 +135,14 @@ def test_whatever_the_exception_does_it_is_told(error):
 
 
 def test_arguments_that_json_cannot_hold_are_told_as_text():
-    assert told(ValueError(1, {1, 2}, IndexError("x"), b"\xff"))["args"] == [1, [1, 2], "x", "b'\\xff'"]
+    args = told(ValueError(1, {1, 2}, IndexError("x"), [len], b"\xff", Opaque()))["args"]
+    assert args == [1, [1, 2], "IndexError('x')", ["<built-in function len>"], "b'\\xff'", "opaque"]
 
 
 def test_kwargs_that_json_cannot_hold_are_told_as_text():
     error = NoDisk(1)
-    error.kwargs = {"good": 1, "bad": IndexError("x"), (1, 2): 3}
-    assert told(error)["kwargs"] == {"good": 1, "bad": "x", "(1, 2)": 3}
+    error.kwargs = {"good": 1, "bad": Opaque(), (1, 2): 3}
+    assert told(error)["kwargs"] == {"good": 1, "bad": "opaque", "(1, 2)": 3}
 
 
 def test_a_huge_exception_is_cut():

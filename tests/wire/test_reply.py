@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from tracedrpc.exceptions import DecodeError, EncodeError
 from tracedrpc.message import ServerTimes
 from tracedrpc.wire.body import Properties, envelope
-from tracedrpc.wire.headers import reply_headers
-from tracedrpc.wire.reply import decode_reply, encode_failure, encode_heartbeat, encode_result
+from tracedrpc.wire.headers import heartbeat_headers, reply_headers
+from tracedrpc.wire.reply import (
+    decode_reply,
+    encode_failure,
+    encode_heartbeat,
+    encode_result,
+    find_msg_id,
+)
 
 MOST = 1 << 20
 IDS = ("m", "u")
@@ -133,3 +139,44 @@ def test_whatever_comes_only_decode_errors_are_raised(odd, headers):
         assert told.reason == "schema"
     else:
         assert told.failure is None or isinstance(told.failure, str)
+
+
+# ---- who answered --------------------------------------------------------------------------------
+
+
+def test_a_reply_and_a_heartbeat_say_who_sent_them():
+    times = ServerTimes(1, 2, 3, 5, "cn7")
+    reply = decode_reply(encode_result(*IDS, 1), Properties(headers=reply_headers(times, {})), MOST)
+    assert (reply.server, reply.server_times.server) == ("cn7", "cn7")
+    beat = decode_reply(encode_heartbeat(*IDS), Properties(headers=heartbeat_headers("cn7", {})), MOST)
+    assert (beat.server, beat.server_times) == ("cn7", None)
+
+
+def test_a_peer_that_does_not_say_has_no_name():
+    assert decode_reply(encode_result(*IDS, 1), Properties(), MOST).server == ""
+
+
+# ---- whose reply it is, when it cannot be decoded --------------------------------------------------
+
+
+MSG_ID = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("result", [1, "x" * 5000, {"_msg_id": "f" * 32}, '"_msg_id": "' + "f" * 32 + '"'])
+def test_the_call_of_a_reply_that_is_too_large_is_known(result):
+    body = encode_result(MSG_ID, "u" * 32, result)
+    with pytest.raises(DecodeError):
+        decode_reply(body, Properties(), 10)
+    assert find_msg_id(body) == MSG_ID
+    assert find_msg_id(memoryview(body)) == MSG_ID
+    assert find_msg_id(body.decode()) == MSG_ID
+
+
+def test_the_call_of_a_reply_without_an_envelope_is_known():
+    assert find_msg_id(json.dumps({"result": 1, "_msg_id": MSG_ID}).encode()) == MSG_ID
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=2000) | st.text(max_size=500))
+def test_any_other_body_belongs_to_no_call(body):
+    assert find_msg_id(body) is None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracedrpc.exceptions import DecodeError, EncodeError
-from tracedrpc.message import Mode, Request
+from tracedrpc.message import DeadLetter, Mode, Request
 from tracedrpc.target import Target
 from tracedrpc.wire.body import Properties, envelope
 from tracedrpc.wire.request import decode_request, encode_request
@@ -164,7 +164,7 @@ POISON = {
     },
     **{
         f"monitor {value!r}": message(_timeout=value)
-        for value in (True, False, 0, -1, 3601, 1e300, float("nan"), float("inf"), "5", [5], {})
+        for value in (True, False, "5", [5], {})
     },
 }
 
@@ -174,6 +174,17 @@ def test_a_request_of_another_shape_is_refused(name):
     with pytest.raises(DecodeError) as caught:
         decode(POISON[name])
     assert caught.value.reason == "schema"
+
+
+@pytest.mark.parametrize(
+    ("value", "limit_s"),
+    [
+        (5, 5), (0.25, 0.25), (3600, 3600), (0, None), (-1, None), (float("nan"), None), (7200, 3600),
+        (1e300, 3600), (float("inf"), 3600),
+    ],
+)
+def test_a_request_is_served_whatever_limit_its_monitor_has(value, limit_s):
+    assert decode(message(_timeout=value)).monitor_timeout_s == limit_s
 
 
 # ---- trace context -------------------------------------------------------------------------------
@@ -192,6 +203,29 @@ def test_without_headers_it_is_taken_from_the_request_context():
 @pytest.mark.parametrize("headers", [{}, CARRIER])
 def test_endpoints_never_see_our_entries(headers):
     assert decode(IN_CONTEXT, headers).context == {"user": "u"}
+
+
+def test_what_the_broker_and_the_sender_say_in_headers_is_received():
+    received = decode({"method": "m"}, {
+        "x-tracedrpc-deadline-ms": "2500", "x-delivery-count": 2,
+        "x-death": [{"reason": "expired", "queue": "t.one", "count": 3}],
+    })
+    assert (received.timeout_s, received.delivery_count) == (2.5, 2)
+    assert received.dead_letter == DeadLetter("expired", "t.one", 3)
+
+
+def test_a_peer_that_says_none_of_it_leaves_none():
+    received = decode({"method": "m"})
+    assert (received.timeout_s, received.dead_letter, received.delivery_count) == (None, None, 0)
+
+
+def test_a_carrier_of_another_format_is_received_on_request():
+    headers = CARRIER | {"b3": "1-2-1"}
+    body = envelope(json.dumps({"method": "m"}))
+    received = decode_request(
+        body, Properties(headers=headers), max_bytes=MOST, carrier_keys=frozenset({"b3"}),
+    )
+    assert received.carrier == {"b3": "1-2-1"}
 
 
 def test_the_state_of_another_parent_is_not_taken():

@@ -59,6 +59,7 @@ class MemoryDriver(Driver):
         self.default_exchange = default_exchange
         self._waiters = Waiters(telemetry, allowed_remote_exmods, options.max_message_size)
         self._reply_queue = f"reply_{urandom(16).hex()}"
+        self._waiters.inquire = self._inquire
         self.broker.open_replies(self._reply_queue, self._waiters)
         self._listeners: list[MemoryListener] = []
 
@@ -73,6 +74,14 @@ class MemoryDriver(Driver):
         finally:
             self._waiters.forget(waiter)
             self.broker.withdraw(message)
+
+    def _inquire(self, invocation: Invocation) -> None:
+        """Learn how the queue of a call stands that has timed out."""
+        counts = self.broker.count((invocation.exchange, invocation.routing_key))
+        if counts is None:
+            invocation.queue_missing = True
+        else:
+            invocation.queue_messages, invocation.queue_consumers = counts
 
     def cast(self, invocation: Invocation) -> None:
         """Send a request that has no reply; see `Driver.cast`.
@@ -113,13 +122,13 @@ class MemoryDriver(Driver):
         self.telemetry.message_dropped(message.invocation, message.address[1], reason)
 
     def _message(self, invocation: Invocation) -> Message:
-        invocation.acquire_ns = invocation.acquired_ns = monotonic_ns()
         request = invocation.request
         target, scope, options = request.target, invocation.scope, self.options
         carrier = scope.carrier if scope is not None else NO_CARRIER
         queue = invocation.reply_queue or None
         body = encode_request(request, carrier, queue, carrier_in_context=options.context_carrier)
-        sent_ns = invocation.wall_ns(monotonic_ns())
+        now_ns = invocation.acquire_ns = invocation.acquired_ns = monotonic_ns()
+        sent_ns = invocation.wall_ns(now_ns)
         headers = request_headers(carrier, sent_ns, request.timeout_s)
         is_fanout = request.mode is Mode.FANOUT
         topic = target.topic or ""
@@ -144,7 +153,6 @@ class MemoryDriver(Driver):
             invocation.stage = Stage.UNROUTABLE
             raise MessageUndeliverable(None, *message.address, message.body)
         if message.is_parked:
-            invocation.stage = Stage.UNROUTABLE
             self.telemetry.message_returned(invocation, message.address[1])
 
     def _expire(self, message: Message) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import WeakValueDictionary
 
@@ -118,6 +119,7 @@ class MemoryBroker:
         for message in self._parked.pop(address, ()):
             message.is_parked = False
             message.invocation.stage = Stage.QUEUE_OR_SERVER
+            message.invocation.published_ns = monotonic_ns()
             queue.messages.append(message)
         return queue
 
@@ -152,6 +154,12 @@ class MemoryBroker:
                 self._park(message)
         return [message for message in queue.messages if not message.is_parked]
 
+    def count(self, address: Address) -> tuple[int, int] | None:
+        """Return how many messages wait in a queue and how many consumers it has, or None without one."""
+        with self._lock:
+            queue = self._queues.get(address)
+            return None if queue is None else (len(queue.messages), len(queue.consumers))
+
     # ---- requests -----------------------------------------------------------------------------
 
     def publish(self, message: Message, *, park: bool) -> bool:
@@ -181,6 +189,9 @@ class MemoryBroker:
 
     def _park(self, message: Message) -> None:
         message.is_parked = True
+        invocation = message.invocation
+        invocation.stage = Stage.UNROUTABLE
+        invocation.returned_ns = invocation.returned_ns or monotonic_ns()
         self._parked.setdefault(message.address, deque()).append(message)
 
     def hand_over(self, queues: Iterable[MemoryQueue]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import Context
 from functools import partial
 from os import urandom
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tracedrpc.driver import Incoming, Listener
 from tracedrpc.exceptions import DecodeError
@@ -13,20 +14,18 @@ from tracedrpc.message import NO_CARRIER, ServerTimeline
 from tracedrpc.wire.body import Properties
 from tracedrpc.wire.dedup import Seen
 from tracedrpc.wire.failure import serialize_failure
-from tracedrpc.wire.headers import reply_headers
+from tracedrpc.wire.headers import heartbeat_headers, reply_headers
 from tracedrpc.wire.reply import encode_failure, encode_heartbeat, encode_result
 from tracedrpc.wire.request import decode_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.driver import Workers
     from tracedrpc.drivers.memory import MemoryDriver
     from tracedrpc.drivers.memory_broker import MemoryQueue, Message
     from tracedrpc.message import Received
     from tracedrpc.target import Target
-
-_HEARTBEAT: Final = Properties()
 
 
 class MemoryListener(Listener):
@@ -78,6 +77,7 @@ class MemoryListener(Listener):
         try:
             received = decode_request(
                 message.body, message.properties, fanout=message.is_fanout, max_bytes=size,
+                carrier_keys=driver.telemetry.carrier_keys,
             )
         except DecodeError as error:
             driver.telemetry.message_discarded(queue.name, error.reason, message.body)
@@ -85,7 +85,7 @@ class MemoryListener(Listener):
         if received.unique_id is not None and not self._seen.add(received.unique_id):
             driver.telemetry.message_discarded(queue.name, "duplicate", message.body)
             return
-        self._handle(MemoryIncoming(driver, self.target.topic or "", queue, message, received, timeline))
+        self._handle(MemoryIncoming(driver, self.target, queue, message, received, timeline))
 
 
 class MemoryIncoming(Incoming):
@@ -96,7 +96,7 @@ class MemoryIncoming(Incoming):
     def __init__(
         self,
         driver: MemoryDriver,
-        topic: str,
+        target: Target,
         queue: MemoryQueue,
         message: Message,
         received: Received,
@@ -104,11 +104,13 @@ class MemoryIncoming(Incoming):
     ) -> None:
         self.received = received
         self.timeline = timeline
-        self.topic = topic
+        self.topic = target.topic or ""
+        self.slow_ns = int(driver.options.slow_call_threshold * 1e9)
         self.queue = queue.name
         self.exchange, self.routing_key = message.address
         self.body_bytes = len(message.body)
         self._driver = driver
+        self._server = target.server or ""
 
     def reply(self, result: Any) -> None:
         """Send the result; a no-op for casts."""
@@ -126,17 +128,22 @@ class MemoryIncoming(Incoming):
         """Tell the caller that the request is being worked on."""
         msg_id = self.received.msg_id
         if msg_id is not None:
-            self._deliver(encode_heartbeat(msg_id, urandom(16).hex()), _HEARTBEAT)
+            self._deliver(
+                encode_heartbeat(msg_id, urandom(16).hex()), heartbeat_headers(self._server, self._carrier()),
+            )
+
+    def _carrier(self) -> Mapping[str, str]:
+        return self.scope.carrier if self.scope is not None else NO_CARRIER
 
     def _send(self, body: bytes) -> None:
-        times = self.timeline.stamp_reply()
-        carrier = self.scope.carrier if self.scope is not None else NO_CARRIER
-        self._deliver(body, Properties(headers=reply_headers(times, carrier)))
+        self._deliver(body, reply_headers(self.timeline.stamp_reply(self._server), self._carrier()))
+        self.timeline.handed_ns = monotonic_ns()
 
-    def _deliver(self, body: bytes, properties: Properties) -> None:
+    def _deliver(self, body: bytes, headers: dict[str, str]) -> None:
+        """Hand a reply to its caller, in an empty context: what is told of it there is not ours."""
         queue = self.received.reply_queue or ""
         waiters = self._driver.broker.reply_waiters(queue)
         if waiters is None:
             self._driver.telemetry.message_dropped(None, queue, "unroutable")
         else:
-            waiters.deliver(queue, body, properties, monotonic_ns())
+            Context().run(waiters.deliver, queue, body, Properties(headers=headers), monotonic_ns())

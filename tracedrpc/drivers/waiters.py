@@ -7,11 +7,11 @@ import threading
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from tracedrpc.drivers.timeouts import timed_out
+from tracedrpc.drivers.timeouts import timed_out, undecodable
 from tracedrpc.exceptions import DecodeError, MessagingException
 from tracedrpc.message import Stage
 from tracedrpc.wire.failure import rebuild_failure
-from tracedrpc.wire.reply import Reply, decode_reply
+from tracedrpc.wire.reply import Reply, decode_reply, find_msg_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,6 +83,8 @@ class Waiters:
         self._is_closed = False
         self.on_failed: Callable[[], None] = lambda: None
         """Called when a call was ended without a reply: its thread may be reading."""
+        self.inquire: Callable[[Invocation], None] = lambda _: None
+        """Called with a call that has timed out, to learn more about it, for a tenth of a second at most."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -131,10 +133,15 @@ class Waiters:
 
     def give_up(self, waiter: Waiter) -> BaseException:
         """Report and return the time-out of a call that nobody waits for any more."""
+        invocation = waiter.invocation
         self.forget(waiter)
-        waiter.invocation.ended_ns = monotonic_ns()
-        self._telemetry.call_timed_out(waiter.invocation)
-        return timed_out(waiter.invocation)
+        try:
+            self.inquire(invocation)
+        except Exception as error:  # noqa: BLE001 - what cannot be learnt must not hide the time-out
+            self._telemetry.background_failed("inquiry", error)
+        invocation.ended_ns = monotonic_ns()
+        self._telemetry.call_timed_out(invocation)
+        return timed_out(invocation)
 
     def deliver(self, queue: str, body: bytes, properties: Properties, replied_ns: int) -> None:
         """Take in a reply or heartbeat as it came from the wire; reply thread; never raises."""
@@ -142,9 +149,10 @@ class Waiters:
             reply = decode_reply(body, properties, self._max_bytes)
         except DecodeError as error:
             self._telemetry.message_discarded(queue, error.reason, body)
+            self._refuse(find_msg_id(body), error, replied_ns)
             return
         if not reply.ending and reply.failure is None and reply.result is None:
-            self._heartbeat(reply.msg_id)
+            self._heartbeat(reply)
             return
         waiter = self._waiting.pop(reply.msg_id, None)
         if waiter is None:
@@ -152,15 +160,30 @@ class Waiters:
             return
         self._remember(reply.msg_id, "duplicate")
         waiter.reply = reply
-        waiter.invocation.replied_ns = replied_ns
-        waiter.invocation.server_times = reply.server_times
+        invocation = waiter.invocation
+        invocation.replied_ns = replied_ns
+        invocation.server_times = reply.server_times
+        invocation.server = reply.server or invocation.server
         waiter.release()
 
-    def _heartbeat(self, msg_id: str) -> None:
-        waiter = self._waiting.get(msg_id)
+    def _refuse(self, msg_id: str | None, error: DecodeError, replied_ns: int) -> None:
+        """End the call whose reply cannot be decoded; it need not wait for its time-out."""
+        waiter = self._waiting.pop(msg_id or "", None)
+        if waiter is None:
+            return
+        self._remember(msg_id or "", "duplicate")
+        invocation = waiter.invocation
+        invocation.replied_ns = replied_ns
+        invocation.stage = Stage.REPLY_DECODE
+        waiter.error = undecodable(invocation, error)
+        waiter.release()
+
+    def _heartbeat(self, reply: Reply) -> None:
+        waiter = self._waiting.get(reply.msg_id)
         if waiter is None:
             return
         invocation = waiter.invocation
+        invocation.server = reply.server or invocation.server
         now_ns = monotonic_ns()
         invocation.heartbeat_gap_ns = max(invocation.heartbeat_gap_ns, now_ns - invocation.heartbeat_ns)
         invocation.heartbeat_ns = now_ns

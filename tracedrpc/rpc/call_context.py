@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import urandom
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,7 @@ from tracedrpc.exceptions import (
 )
 from tracedrpc.message import Invocation, Mode, Request
 from tracedrpc.rpc import version as versions
-from tracedrpc.serializer import NoOpSerializer
+from tracedrpc.serializer import NoOpSerializer, changes_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +38,10 @@ class CallContext:
             setting `rpc_response_timeout`.
         version_cap: the newest version that may be sent.
         retry: attempts after a failed publish; None or -1 for as many as the time allows.
-        call_monitor_timeout: seconds without a sign of life after which a call is given up.
+        call_monitor_timeout: seconds without a sign of life after which a call is given up; None
+            or 0 for no such limit.
         transport_options: how messages are carried.
+        trace: record these calls whatever the sampler says.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class CallContext:
         retry: int | None = None,
         call_monitor_timeout: float | None = None,
         transport_options: TransportOptions | None = None,
+        trace: bool = False,
     ) -> None:
         self.transport = transport
         self.target = target
@@ -60,7 +64,7 @@ class CallContext:
         self.retry = retry
         self.call_monitor_timeout = call_monitor_timeout
         self.transport_options = transport_options
-        self._is_plain = type(self.serializer) is NoOpSerializer
+        self.trace = trace
 
     @property
     def conf(self) -> Any:
@@ -80,8 +84,13 @@ class CallContext:
         retry: int | None = UNSET,
         call_monitor_timeout: float | None = UNSET,
         transport_options: TransportOptions | None = UNSET,
+        *,
+        trace: bool = UNSET,
     ) -> CallContext:
         """Return a call context that differs from this one in what is given; None is a value too.
+
+        With `trace` its calls are recorded whatever the sampler says: for the one call that
+        somebody wants to look at.
 
         Raises:
             MessagingException: the version is not "major.minor".
@@ -101,6 +110,7 @@ class CallContext:
             self.retry if retry is UNSET else retry,
             self.call_monitor_timeout if call_monitor_timeout is UNSET else call_monitor_timeout,
             self.transport_options if transport_options is UNSET else transport_options,
+            self.trace if trace is UNSET else trace,
         )
 
     def can_send_version(self, version: str | None = UNSET) -> bool:
@@ -112,7 +122,7 @@ class CallContext:
         """Call a remote method and return its result.
 
         Args:
-            ctxt: the request context, a dict; it is not changed.
+            ctxt: the request context, a dict or an object with `to_dict()`; it is not changed.
             method: the remote method.
             **kwargs: its arguments.
 
@@ -128,10 +138,12 @@ class CallContext:
         target = self.target
         if target.fanout:
             raise InvalidTarget("A call cannot be used with fanout", target)
+        is_plain = changes_nothing(self.serializer)
+        began_ns = 0 if is_plain else monotonic_ns()
         ids = urandom(32).hex()
         request = self._request(ctxt, method, kwargs, Mode.CALL, ids[:32], ids[32:])
-        result = self._carry(request, self.transport.driver.call)
-        return result if self._is_plain else self.serializer.deserialize_entity(ctxt, result)
+        finish = None if is_plain else partial(self.serializer.deserialize_entity, ctxt)
+        return self._carry(request, self.transport.driver.call, began_ns, finish)
 
     def cast(self, ctxt: Any, method: str, **kwargs: Any) -> None:
         """Send a request that has no reply; return when the broker has taken it.
@@ -142,9 +154,10 @@ class CallContext:
             InvalidTarget: there is no topic.
             RPCVersionCapError: the version cap does not allow the target's version.
         """
+        began_ns = 0 if changes_nothing(self.serializer) else monotonic_ns()
         mode = Mode.FANOUT if self.target.fanout else Mode.CAST
         request = self._request(ctxt, method, kwargs, mode, urandom(16).hex(), None)
-        self._carry(request, self.transport.driver.cast)
+        self._carry(request, self.transport.driver.cast, began_ns)
 
     def _request(
         self, ctxt: Any, method: str, args: dict[str, Any], mode: Mode, unique_id: str, msg_id: str | None,
@@ -154,33 +167,53 @@ class CallContext:
             raise InvalidTarget("A topic is required to send", target)
         if self.version_cap is not None and not self.can_send_version():
             raise RPCVersionCapError(target.version, self.version_cap)
-        if not self._is_plain:
-            serializer = self.serializer
+        serializer = self.serializer
+        if not changes_nothing(serializer):
             args = {name: serializer.serialize_entity(ctxt, value) for name, value in args.items()}
             ctxt = serializer.serialize_context(ctxt)
+        if not isinstance(ctxt, dict) and not hasattr(ctxt, "items"):
+            ctxt = ctxt.to_dict()
         timeout_s = self.timeout
         return Request(
             target, method, args, ctxt, mode, unique_id, msg_id,
             self.transport.options.rpc_response_timeout if timeout_s is None else timeout_s,
-            self.call_monitor_timeout if mode is Mode.CALL else None,
+            (self.call_monitor_timeout or None) if mode is Mode.CALL else None,
             self.retry,
             options is not None and options.at_least_once,
+            self.trace,
         )
 
-    def _carry(self, request: Request, send: Callable[[Invocation], Any]) -> Any:
-        """Let the driver carry a request, and tell telemetry how that went, whatever happens."""
-        telemetry = self.transport.telemetry
-        system = self.transport.driver.system
-        invocation = Invocation(request, Deadline.after(request.timeout_s), system=system)
+    def _carry(
+        self, request: Request, send: Callable[[Invocation], Any], began_ns: int,
+        finish: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """Let the driver carry a request, and tell telemetry how that went, whatever happens.
+
+        Args:
+            request: what to send.
+            send: the driver's way.
+            began_ns: when its serialization began; 0 without.
+            finish: deserializes the result; None for nothing to do.
+        """
+        transport = self.transport
+        telemetry = transport.telemetry
+        invocation = Invocation(
+            request, Deadline.after(request.timeout_s), system=transport.driver.system,
+            slow_s=transport.options.slow_call_threshold,
+        )
+        if began_ns:
+            invocation.began(began_ns)
         with telemetry.call(invocation) as scope:
             invocation.scope = scope
             try:
-                result = send(invocation)
+                result = invocation.result = send(invocation)
+                if finish is not None:
+                    result = finish(result)
             except BaseException as error:
                 cause = error
                 if isinstance(error, TransportDriverError):
                     cause = ClientSendError(request.target, error)
-                invocation.ended_ns = monotonic_ns()
+                invocation.ended_ns = invocation.ended_ns or monotonic_ns()
                 telemetry.call_finished(invocation, cause)
                 if cause is error:
                     raise

@@ -40,11 +40,16 @@ class RPCClient(CallContext):
         )
         self._prepares = type(self).prepare is not RPCClient.prepare
         if not isinstance(transport, RPCTransport):
-            warnings.warn(
-                f"RPC over {type(transport).__name__}: use get_rpc_transport to make the transport",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            self._doubt(transport)
+
+    @staticmethod
+    def _doubt(transport: Any) -> None:
+        """Say that the transport was not made for RPC."""
+        warnings.warn(
+            f"RPC over {type(transport).__name__}: use get_rpc_transport to make the transport",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
     def call(self, ctxt: Any, method: str, **kwargs: Any) -> Any:
         """Call a remote method and return its result; see `CallContext.call`."""

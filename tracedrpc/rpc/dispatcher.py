@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from tracedrpc.driver import Incoming
 from tracedrpc.exceptions import NoSuchMethod, UnsupportedVersion
+from tracedrpc.message import Received
 from tracedrpc.rpc.endpoint import get_method, may_have_method
+from tracedrpc.rpc.monitor import watch_alone
 from tracedrpc.rpc.policy import DefaultRPCAccessPolicy, RPCAccessPolicyBase
 from tracedrpc.rpc.version import is_compatible
-from tracedrpc.serializer import NoOpSerializer
+from tracedrpc.serializer import NoOpSerializer, changes_nothing
 from tracedrpc.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tracedrpc.message import Received
     from tracedrpc.serializer import Serializer
 
     Method = Callable[..., Any]
@@ -33,7 +38,15 @@ class PingEndpoint:
         return "pong"
 
 
-class RPCDispatcher:
+class DispatcherBase(ABC):
+    """Answers the requests of a server; for dispatchers of an application's own."""
+
+    @abstractmethod
+    def dispatch(self, incoming: Any) -> Any:
+        """Return the answer to a request, serialized, or raise what the caller shall get."""
+
+
+class RPCDispatcher(DispatcherBase):
     """Calls the method that a request names, on the first endpoint that has it.
 
     An endpoint answers when the request's namespace is one of its target's, its version is
@@ -43,7 +56,8 @@ class RPCDispatcher:
         endpoints: objects whose methods are called; each may have a `target`.
         serializer: between the wire's values and the application's; None changes nothing.
         access_policy: a class or an instance; None means `DefaultRPCAccessPolicy`.
-        ping_enabled: answer `oslo_rpc_server_ping`, unless an endpoint does.
+        ping_enabled: answer `oslo_rpc_server_ping`, unless an endpoint does. None means what the
+            global object of oslo.config says, if the process has one, as in oslo.messaging.
 
     Raises:
         TypeError: an endpoint's `target` is no `Target`, or the access policy is none.
@@ -54,16 +68,36 @@ class RPCDispatcher:
         endpoints: Iterable[Any],
         serializer: Serializer | None,
         access_policy: type[RPCAccessPolicyBase] | RPCAccessPolicyBase | None = None,
-        ping_enabled: bool = False,
+        ping_enabled: bool | None = None,
     ) -> None:
-        self.endpoints = [*endpoints, PingEndpoint()] if ping_enabled else list(endpoints)
+        is_pingable = _is_ping_set_globally() if ping_enabled is None else ping_enabled
+        self.endpoints = [*endpoints, PingEndpoint()] if is_pingable else list(endpoints)
         self.serializer = serializer or NoOpSerializer()
         self.access_policy = _policy(access_policy)
         self._targets = [(endpoint, _target_of(endpoint)) for endpoint in self.endpoints]
         self._resolved: dict[tuple[str | None, str, str], Any] = {}
 
-    def dispatch(self, received: Received, run: Run | None = None) -> Any:
-        """Call the method and return its result, serialized.
+    def dispatch(self, incoming: Any) -> Any:
+        """Call the method and return its result, serialized; raises as `answer` does.
+
+        Args:
+            incoming: a driver's `Incoming`, or anything else with the context `ctxt`, the dict
+                `message`, which holds "method" and perhaps "args", "namespace" and "version",
+                `client_timeout` in seconds or None, and `heartbeat()`.
+        """
+        if isinstance(incoming, Incoming):
+            run = incoming.run
+            return self.answer(incoming.received, None if run is None else partial(run, incoming))
+        message = incoming.message
+        received = Received(
+            message["method"], message.get("args") or {}, incoming.ctxt,
+            message.get("namespace"), message.get("version") or "1.0",
+        )
+        with watch_alone(incoming):
+            return self.answer(received)
+
+    def answer(self, received: Received, run: Run | None = None) -> Any:
+        """Call the method that a request names and return its result, serialized.
 
         Args:
             received: the request.
@@ -77,7 +111,7 @@ class RPCDispatcher:
         """
         method = self.resolve(received)
         serializer = self.serializer
-        if type(serializer) is NoOpSerializer:
+        if changes_nothing(serializer):
             context, args = received.context, received.args
         else:
             context = serializer.deserialize_context(received.context)
@@ -89,7 +123,7 @@ class RPCDispatcher:
         return serializer.serialize_entity(context, result)
 
     def resolve(self, received: Received) -> Method:
-        """Return the bound method for a request; raises as `dispatch` does."""
+        """Return the bound method for a request; raises as `answer` does."""
         name = received.method
         key = (received.namespace, received.version, name)
         endpoint = self._resolved.get(key)
@@ -121,6 +155,11 @@ class RPCDispatcher:
         if len(self._resolved) >= _CACHE_LIMIT:
             self._resolved.clear()
         self._resolved[key] = endpoint
+
+
+def _is_ping_set_globally() -> bool:
+    config = sys.modules.get("oslo_config.cfg")
+    return config is not None and bool(getattr(config.CONF, "rpc_ping_enabled", False))
 
 
 def _policy(given: type[RPCAccessPolicyBase] | RPCAccessPolicyBase | None) -> RPCAccessPolicyBase:

@@ -84,7 +84,7 @@ class Lifecycle:
         await_states: frozenset[State],
     ) -> State | None:
         with self._changed:
-            if not self._changed.wait_for(lambda: self.state in await_states, deadline.left_s()):
+            if not self._changed.wait_for(lambda: self.state in await_states, deadline.limit_s()):
                 raise TaskTimeout(f"gave up waiting: the server is {self.state.value}")
             after = steps.get(self.state)
             if after is not None:

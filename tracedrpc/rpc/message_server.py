@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
@@ -12,7 +13,7 @@ from tracedrpc.rpc.workers import check_executor, make_workers
 
 if TYPE_CHECKING:
     from tracedrpc.driver import Incoming, Listener
-    from tracedrpc.rpc.dispatcher import RPCDispatcher
+    from tracedrpc.rpc.dispatcher import DispatcherBase
     from tracedrpc.rpc.transport import Transport
     from tracedrpc.rpc.workers import InlineWorkers, ThreadWorkers
     from tracedrpc.target import Target
@@ -23,11 +24,13 @@ class MessageHandlingServer(ABC):
 
     `start`, `stop` and `wait` may be called from any thread and in any order. After `stop` and
     `wait` the server can be started again. A `with` block starts it, and stops it and waits.
+    Where oslo.service is loaded, it is one of its services, for launchers.
 
     Args:
         transport: what to receive with.
         dispatcher: what answers a request.
-        executor: "threading" (None means it), or "blocking": each request in the thread that
+        executor: "threading" (None means it); "eventlet", which is the same, with green threads in
+            a process that eventlet has patched; or "blocking": each request in the thread that
             received it, one at a time.
 
     Raises:
@@ -36,8 +39,9 @@ class MessageHandlingServer(ABC):
 
     target: Target
 
-    def __init__(self, transport: Transport, dispatcher: RPCDispatcher, executor: str | None = None) -> None:
+    def __init__(self, transport: Transport, dispatcher: DispatcherBase, executor: str | None = None) -> None:
         check_executor(executor)
+        _be_a_service()
         self.conf = transport.conf
         self.transport = transport
         self.dispatcher = dispatcher
@@ -145,10 +149,18 @@ class MessageHandlingServer(ABC):
     def _release(self, deadline: Deadline) -> None:
         """Let running requests finish, then give up queues and connection."""
         if self._workers is not None:
-            if not self._workers.stop(deadline.left_s()):
+            if not self._workers.stop(deadline.limit_s()):
                 raise TaskTimeout("gave up waiting: requests are still running")
             self._workers = None
         if self.listener is not None:
             self.listener.close()
             self.listener = None
             self.transport.telemetry.server_stopped(self.target)
+
+
+def _be_a_service() -> None:
+    """Be a `ServiceBase` where oslo.service is in use: its launchers take nothing else."""
+    module = sys.modules.get("oslo_service.service")
+    base = getattr(module, "ServiceBase", None)
+    if base is not None:
+        base.register(MessageHandlingServer)

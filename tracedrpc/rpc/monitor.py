@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from tracedrpc import _threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracedrpc._scheduler import Job, Scheduler
     from tracedrpc.driver import Driver, Incoming
     from tracedrpc.telemetry import Telemetry
@@ -78,3 +83,37 @@ class _Watch:
         finally:
             if not self._ended:
                 self._schedule()
+
+
+def watch_alone(incoming: Any) -> AbstractContextManager[object]:
+    """Do the same for a request that none of our servers has received, on a thread of its own.
+
+    Args:
+        incoming: what has `client_timeout`, in seconds or None, and `heartbeat()`; the first
+            heartbeat that raises is the last one.
+    """
+    timeout_s = incoming.client_timeout
+    return _LoneWatch(incoming.heartbeat, max(timeout_s / 2, _SHORTEST_S)) if timeout_s else _NOTHING
+
+
+class _LoneWatch:
+    __slots__ = ("_ended", "_heartbeat", "_interval_s")
+
+    def __init__(self, heartbeat: Callable[[], None], interval_s: float) -> None:
+        self._heartbeat = heartbeat
+        self._interval_s = interval_s
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        _threads.start("heartbeats", self._run)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._ended.set()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._interval_s):
+            try:
+                self._heartbeat()
+            except Exception:  # noqa: BLE001 - broker or caller are gone: the caller will time out
+                return

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
+from tracedrpc import semconv as names
+from tracedrpc._correlation import bind
 from tracedrpc.exceptions import EncodeError, ExpectedException, InvalidTarget
 from tracedrpc.rpc.dispatcher import RPCDispatcher
 from tracedrpc.rpc.message_server import MessageHandlingServer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tracedrpc.driver import Incoming, Listener
+    from tracedrpc.rpc.dispatcher import DispatcherBase
     from tracedrpc.rpc.policy import RPCAccessPolicyBase
     from tracedrpc.rpc.transport import Transport
     from tracedrpc.serializer import Serializer
@@ -30,7 +32,7 @@ class RPCServer(MessageHandlingServer):
         self,
         transport: Transport,
         target: Target,
-        dispatcher: RPCDispatcher,
+        dispatcher: DispatcherBase,
         executor: str | None = None,
     ) -> None:
         super().__init__(transport, dispatcher, executor)
@@ -45,11 +47,15 @@ class RPCServer(MessageHandlingServer):
         return self.transport.driver.listen(self.target)
 
     def _handle(self, incoming: Incoming) -> None:
-        telemetry = self._telemetry
+        telemetry, received = self._telemetry, incoming.received
+        bind(names.rpc_method(incoming.topic, received.namespace, received.method), received.msg_id)
         try:
             with telemetry.process(incoming) as scope:
                 incoming.scope = scope
+                if incoming.redelivered or incoming.received.delivery_count:
+                    telemetry.request_redelivered(incoming)
                 self._answer(incoming, scope)
+                self._check_deadline(incoming)
         except Exception as error:  # noqa: BLE001 - the reply could not be sent; the worker goes on
             telemetry.background_failed("server", error)
 
@@ -60,7 +66,8 @@ class RPCServer(MessageHandlingServer):
         worker that has ended. Ctrl-C in a handler that runs in the main thread is passed on after.
         """
         try:
-            result = self.dispatcher.dispatch(incoming.received, partial(self._run, incoming))
+            incoming.run = self._run
+            result = self.dispatcher.dispatch(incoming)
         except ExpectedException as wrapped:
             self._fail(incoming, scope, wrapped.exc_info[1] or wrapped, expected=True)
         except BaseException as error:
@@ -68,7 +75,22 @@ class RPCServer(MessageHandlingServer):
             if isinstance(error, KeyboardInterrupt) and _is_main_thread():
                 raise
         else:
+            incoming.result = result
             self._reply(incoming, scope, result)
+
+    def _check_deadline(self, incoming: Incoming) -> None:
+        """Tell when a call was answered too late for its caller, whose clock need not agree with ours.
+
+        Its own time here is compared with the caller's whole limit, so it may have been too late
+        without this; but it was, with this.
+        """
+        limit_s = incoming.received.timeout_s
+        if limit_s is None or incoming.received.msg_id is None:
+            return
+        timeline = incoming.timeline
+        overrun_ns = timeline.replied_ns - timeline.delivered_ns - int(limit_s * 1e9)
+        if overrun_ns > 0:
+            self._telemetry.deadline_exceeded(incoming, overrun_ns)
 
     def _reply(self, incoming: Incoming, scope: Scope, result: Any) -> None:
         try:
@@ -82,6 +104,7 @@ class RPCServer(MessageHandlingServer):
         self, incoming: Incoming, method: Callable[..., Any], context: Any, args: Mapping[str, Any],
     ) -> Any:
         """Call the endpoint's own method, timed, with heartbeats for those who want them."""
+        incoming.function = method
         timeline = incoming.timeline
         with self._monitor.watch(incoming):
             timeline.handler_ns = monotonic_ns()

@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from tracedrpc import _guard
-from tracedrpc.exceptions import DriverLoadFailure
+from tracedrpc.exceptions import DriverLoadFailure, MessagingException
 from tracedrpc.options import Options, load, set_default_control_exchange
 from tracedrpc.telemetry import Telemetry
 from tracedrpc.url import TransportURL
@@ -114,8 +114,10 @@ def get_rpc_transport(
     exmods = list(allowed_remote_exmods or ())
     _import_now(exmods)
     told = _guard.guarded(telemetry or _guard.installed())
-    make = _find_driver(str(url.transport).partition("+")[0])
-    driver = make(url, options, told, exmods, options.control_exchange)
+    driver = _load_driver(
+        str(url.transport).partition("+")[0], url, options, told,
+        allowed_remote_exmods=exmods, default_exchange=options.control_exchange,
+    )
     return bind(transport_cls(driver), conf, options, told)
 
 
@@ -141,6 +143,7 @@ def bind(transport: T, conf: Any, options: Options, telemetry: Telemetry) -> T:
     transport.conf = options if conf is None else conf
     transport.options = options
     transport.telemetry = telemetry
+    telemetry.transport_opened(conf)
     return transport
 
 
@@ -159,16 +162,21 @@ def set_transport_defaults(control_exchange: str) -> None:
     set_default_control_exchange(control_exchange)
 
 
-def _find_driver(name: str) -> Any:
-    """Return a driver's class by the name of its entry point.
+def _load_driver(name: str, *args: Any, **fields: Any) -> Any:
+    """Return a driver by the name of its entry point, made with these arguments.
 
     Raises:
         DriverLoadFailure: there is none, or it cannot be imported; the text names those there are.
+        MessagingException: what the driver does not like about its arguments.
     """
     from stevedore import driver  # noqa: PLC0415 - only who makes a transport pays for it
 
     try:
-        return driver.DriverManager(DRIVERS, name).driver
+        return driver.DriverManager(
+            DRIVERS, name, invoke_on_load=True, invoke_args=args, invoke_kwds=fields,
+        ).driver
+    except MessagingException:
+        raise
     except Exception as error:
         raise DriverLoadFailure(name, f"{error}; there are {_driver_names()}") from error
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 import threading
 import warnings
 from contextvars import Context
 from functools import partial
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from tracedrpc import _threads
@@ -41,7 +41,8 @@ class ThreadWorkers:
         self.size = size
         self._name = name
         self._changed = threading.Condition(threading.Lock())
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        # Looked up now, not at import: eventlet may have replaced it in between.
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._reserved = 0
         """Workers promised or at work."""

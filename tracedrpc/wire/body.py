@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import bz2
 import json
+import lzma
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from json.decoder import scanstring  # type: ignore[attr-defined] # missing in typeshed
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +16,7 @@ from tracedrpc.exceptions import DecodeError
 from tracedrpc.wire.coerce import coerce, encode_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 VERSION_KEY: Final = "oslo.version"
 MESSAGE_KEY: Final = "oslo.message"
@@ -27,6 +29,23 @@ COMPRESSION: Final = "compression"
 """The header that names how a body is compressed, kombu's convention."""
 GZIP: Final = "application/x-gzip"
 BZ2: Final = "application/x-bz2"
+LZMA: Final = "application/x-lzma"
+COMPRESSIONS: Final = {
+    "gzip": GZIP, "zlib": GZIP, "bz2": BZ2, "bzip": BZ2, "bzip2": BZ2, "lzma": LZMA, "xz": LZMA,
+}
+"""What the option `kombu_compression` may be: kombu's names, and "bz2" as oslo.messaging's help has it.
+"gzip" stands for a zlib stream, as in kombu."""
+
+_MOST_LZMA_MEMORY: Final = 64 * 1024 * 1024
+"""A header of a few bytes can ask for gigabytes; what kombu compresses needs 9 MiB."""
+_COMPRESS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    GZIP: zlib.compress, BZ2: bz2.compress, LZMA: lzma.compress,
+}
+_DECOMPRESSOR: Final[Mapping[str, Callable[[], Any]]] = {
+    GZIP: zlib.decompressobj,
+    BZ2: bz2.BZ2Decompressor,
+    LZMA: partial(lzma.LZMADecompressor, memlimit=_MOST_LZMA_MEMORY),
+}
 
 MOST_DEPTH: Final = 100
 _ENCODINGS: Final = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
@@ -77,11 +96,9 @@ def envelope(inner: str) -> bytes:
 
 
 def compress(body: bytes, name: str) -> tuple[bytes, str]:
-    """Return a body compressed by "gzip" or "bz2", and the value of its `compression` header.
-
-    The names are kombu's, and so is what "gzip" stands for: a zlib stream.
-    """
-    return (zlib.compress(body), GZIP) if name == "gzip" else (bz2.compress(body), BZ2)
+    """Return a body compressed as one of `COMPRESSIONS`, and the value of its `compression` header."""
+    header = COMPRESSIONS[name]
+    return _COMPRESS[header](body), header
 
 
 def open_envelope(
@@ -158,16 +175,13 @@ def _size(body: bytes | str | memoryview) -> int:
 
 def _decompress(kind: object, body: bytes | str | memoryview, most: int) -> bytes:
     """Return at most `most` bytes, so that a small body cannot become a huge one."""
-    stream: zlib._Decompress | bz2.BZ2Decompressor
+    make = _DECOMPRESSOR.get(kind) if isinstance(kind, str) else None
+    if make is None:
+        raise DecodeError("encoding", f"the compression is none of {', '.join(_DECOMPRESSOR)}")
+    stream = make()
     try:
-        if kind == GZIP:
-            stream = zlib.decompressobj()
-        elif kind == BZ2:
-            stream = bz2.BZ2Decompressor()
-        else:
-            raise DecodeError("encoding", f"the compression is neither {GZIP} nor {BZ2}")
-        inflated = stream.decompress(body.encode() if isinstance(body, str) else body, most)
-    except (zlib.error, OSError, ValueError, EOFError) as error:
+        inflated: bytes = stream.decompress(body.encode() if isinstance(body, str) else body, most)
+    except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError) as error:
         raise DecodeError("encoding", "the compressed body is damaged") from error
     if not stream.eof and len(inflated) < most:
         raise DecodeError("encoding", "the compressed body is cut short")

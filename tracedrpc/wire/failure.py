@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import json
 import sys
 import traceback
@@ -11,7 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc.exceptions import RemoteError
-from tracedrpc.wire.body import MOST_DEPTH, dumps, is_deeper
+from tracedrpc.wire.body import MOST_DEPTH, is_deeper
+from tracedrpc.wire.coerce import coerce
 from tracedrpc.wire.stock import OUR_MODULES, library_class, stock_module
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ def serialize_failure(error: BaseException) -> str:
     """Return what a failure reply tells of an exception, as JSON text; never raises.
 
     Our own exceptions go under oslo.messaging's module paths. An exception that came from a
-    server itself goes under its original name. Arguments that JSON cannot hold go as their
-    `str()`; what is too long is cut.
+    server itself goes under its original name. Exceptions among the arguments go as their
+    `repr()`, other things that JSON cannot hold as their `str()`; what is too long is cut.
     """
     name, module = _wire_name(type(error))
     told = {
@@ -44,10 +46,10 @@ def serialize_failure(error: BaseException) -> str:
         "args": _json_able(error.args, []),
         "kwargs": _json_able(_kwargs_of(error), {}),
     }
-    text = dumps(told)
+    text = _dumps(told)
     if len(text) <= _MOST_TEXT_CHARS:
         return text
-    return dumps(told | {"args": [told["message"]], "kwargs": {}})
+    return _dumps(told | {"args": [told["message"]], "kwargs": {}})
 
 
 def _wire_name(cls: type[BaseException]) -> tuple[str, str]:
@@ -105,10 +107,23 @@ def _itself_or_text(value: Any) -> Any:
 
 def _is_json_able(value: Any) -> bool:
     try:
-        dumps(value)
+        _dumps(value)
     except Exception:  # noqa: BLE001 - the value's own code is run
         return False
     return True
+
+
+def _told_as(value: Any) -> Any:
+    """Return what oslo.messaging tells of a value that JSON has no type for; the `default=` here."""
+    if isinstance(value, Exception):
+        return repr(value)
+    if any(is_code(value) for is_code in _CODE):
+        return str(value)
+    return coerce(value)
+
+
+_CODE: Final = (inspect.ismodule, inspect.isclass, inspect.isroutine)
+_dumps: Final = json.JSONEncoder(default=_told_as).encode
 
 
 def _cut(text: str) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc.exceptions import DecodeError
 from tracedrpc.wire.body import Properties, encode, envelope, open_envelope
-from tracedrpc.wire.headers import server_times
+from tracedrpc.wire.headers import server_name, server_times
 
 if TYPE_CHECKING:
     from tracedrpc.message import ServerTimes
+
+_TAIL_BYTES: Final = 512
+"""Where the id of a reply is looked for that cannot be decoded: peers write it behind the result."""
+_MSG_ID: Final = re.compile(rb'"_msg_id\\*": *\\*"([0-9a-f]{32})\\*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Reply:
         failure: what the method raised, for `rebuild_failure`; None when it returned.
         ending: False for a heartbeat: the reply proper is still to come.
         server_times: the server's own durations, or None from peers that do not tell.
+        server: who sent it, "" from peers that do not tell.
     """
 
     msg_id: str
@@ -33,6 +39,7 @@ class Reply:
     failure: str | None
     ending: bool
     server_times: ServerTimes | None
+    server: str = ""
 
 
 def encode_result(msg_id: str, unique_id: str, result: Any) -> bytes:
@@ -88,4 +95,16 @@ def decode_reply(
     if not isinstance(ending, bool):
         raise DecodeError("schema", "ending is not a boolean")
     times = server_times(properties.headers)
-    return Reply(msg_id, unique_id, message.get("result"), failure, ending, times)
+    server = server_name(properties.headers) if times is None else times.server
+    return Reply(msg_id, unique_id, message.get("result"), failure, ending, times, server)
+
+
+def find_msg_id(body: bytes | str | memoryview) -> str | None:
+    """Return which call a reply belongs to that `decode_reply` has refused, if that can be seen.
+
+    Its last bytes are enough for that, where they are not compressed: a body that is too large, too
+    deep or of another version tells its call all the same.
+    """
+    tail = body[-_TAIL_BYTES:]
+    found = _MSG_ID.findall(tail.encode("ascii", "replace") if isinstance(tail, str) else bytes(tail))
+    return found[-1].decode() if found else None

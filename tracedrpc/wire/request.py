@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracedrpc.exceptions import DecodeError
-from tracedrpc.message import Mode, Received
+from tracedrpc.message import W3C_KEYS, Mode, Received
 from tracedrpc.wire import headers as names
 from tracedrpc.wire.body import Properties, dumps, envelope, open_envelope
 from tracedrpc.wire.coerce import encode_error
@@ -28,6 +28,7 @@ _REPLY_QUEUE: Final = re.compile(r"reply_[\w.:@-]+")
 _MOST_NAME_CHARS: Final = 255
 """Longest queue name that AMQP 0-9-1 can express."""
 _MOST_MONITOR_S: Final = 3600
+"""Heartbeats come at least so often; a client that would wait longer is told sooner than it asked."""
 _MOST_ARGS: Final = 10_000
 _DEFAULT_VERSION: Final = "1.0"
 
@@ -94,6 +95,7 @@ def decode_request(
     *,
     max_bytes: int,
     fanout: bool = False,
+    carrier_keys: frozenset[str] = W3C_KEYS,
 ) -> Received:
     """Return the request in a body.
 
@@ -102,18 +104,19 @@ def decode_request(
         properties: as they came from the wire.
         max_bytes: the largest body accepted, also after decompression.
         fanout: it came from a fanout exchange.
+        carrier_keys: the headers that carry trace context.
 
     Raises:
         DecodeError: and nothing else, whatever came.
     """
-    message = open_envelope(body, properties, max_bytes)
+    message, headers = open_envelope(body, properties, max_bytes), properties.headers
     get = message.get
     context = {
         key[_CONTEXT_CHARS:]: value
         for key, value in message.items()
         if key[:_CONTEXT_CHARS] == CONTEXT
     }
-    carrier = names.carrier_of(properties.headers, context)
+    carrier = names.carrier_of(headers, context, carrier_keys)
     context.pop(names.TRACEPARENT, None)
     context.pop(names.TRACESTATE, None)
     msg_id, reply_queue = _return_address(get("_msg_id"), get("_reply_q"))
@@ -128,8 +131,11 @@ def decode_request(
         reply_queue,
         _monitor(get("_timeout")),
         carrier,
-        names.sent_ns(properties.headers),
+        names.sent_ns(headers),
         Mode.CALL if msg_id else Mode.FANOUT if fanout else Mode.CAST,
+        names.timeout_s(headers),
+        names.dead_letter(headers),
+        names.delivery_count(headers),
     )
 
 
@@ -161,13 +167,12 @@ def _return_address(msg_id: Any, reply_queue: Any) -> tuple[str | None, str | No
 
 
 def _monitor(value: Any) -> float | None:
+    """Return the monitor's limit. Whatever a client chose, its request is served: 0 is no limit."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise DecodeError("schema", "_timeout is not a number")
-    if not 0 < value <= _MOST_MONITOR_S:
-        raise DecodeError("schema", f"_timeout is not between 0 and {_MOST_MONITOR_S} seconds")
-    return value
+    return min(value, _MOST_MONITOR_S) if value > 0 else None
 
 
 def _optional(value: Any, kind: type[T], name: str) -> T | None:

@@ -12,11 +12,13 @@ from amqp import exceptions as amqp
 
 from tracedrpc.drivers.rabbit import frames
 from tracedrpc.drivers.rabbit.errors import BROKEN, Reason, reason_of
+from tracedrpc.drivers.rabbit.link import QueueState
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
-from tracedrpc.drivers.rabbit.topology import Exchange, Queue, for_broker
+from tracedrpc.drivers.rabbit.readiness import make_poll
+from tracedrpc.drivers.rabbit.topology import Exchange, Queue, consuming_for_broker, for_broker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.drivers.rabbit.edge import EdgeConnection, Intake
     from tracedrpc.drivers.rabbit.link import Delivery
@@ -27,6 +29,9 @@ next_id: Final = itertools.count(1).__next__
 """Numbers the connections of this process."""
 CLOSE_S: Final = 1.0
 """How long a polite close may take before the socket is simply closed."""
+SILENT_S: Final = 0.001
+SILENT: Final = frozenset({Reason.TIMEOUT, Reason.HEARTBEAT})
+"""Reasons after which nobody at the other end says goodbye."""
 
 
 class Connection:
@@ -39,6 +44,7 @@ class Connection:
         self.info = info
         self.unsettled: dict[int, Shipment] = {}
         self.used_s = monotonic()
+        self.taken_ns = 0
         self.declared: set[Exchange] = set()
         self._amqp = amqp_connection
         self._intake = intake
@@ -50,7 +56,7 @@ class Connection:
         self._number: int = self._channel.channel_id
         amqp_connection.transport.sock.settimeout(None)
         self._fd: int = amqp_connection.transport.sock.fileno()
-        self._poll = select.poll()
+        self._poll = make_poll()
         self._poll.register(self._fd, select.POLLIN)
         self._waker: Waker | None = None
         self.is_blocked = False
@@ -118,6 +124,22 @@ class Connection:
         """Delete a queue of ours."""
         self._channel.queue_delete(name)
 
+    def look_at(self, queue: str, timeout_s: float) -> QueueState | None:
+        """Ask how a queue stands, by a passive declaration on a channel of its own; None: not told."""
+        writable = select.poll()
+        writable.register(self._fd, select.POLLOUT)
+        if not writable.poll(0):
+            raise TimeoutError("the broker does not read what was sent to it")
+        with self._amqp.within(timeout_s):
+            try:
+                with self._amqp.channel() as channel:
+                    found = channel.queue_declare(queue, passive=True)
+            except amqp.NotFound:
+                return QueueState(exists=False)
+            except amqp.ChannelError:  # it is somebody's own, or may not be asked about
+                return None
+        return QueueState(exists=True, messages=found.message_count, consumers=found.consumer_count)
+
     # ---- publishing ---------------------------------------------------------------------------
 
     def publish(self, shipment: Shipment, timeout_s: float) -> None:
@@ -128,7 +150,7 @@ class Connection:
                 self.declare_exchange(outgoing.exchange)
         data = frames.publish(
             self._number, outgoing.exchange.name, outgoing.routing_key, outgoing.mandatory,
-            outgoing.body, outgoing.headers, outgoing.message_id, outgoing.expiration_ms,
+            outgoing.body, shipment.headers(), outgoing.message_id, shipment.expiration_ms(),
             outgoing.delivery_mode, self._amqp.frame_max,
         )
         shipment.outcome = None
@@ -227,9 +249,10 @@ class Connection:
         """Let the broker send at most `count` unacknowledged messages to each consumer."""
         self._channel.basic_qos(0, count, False)
 
-    def consume(self, queue: str) -> None:
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:
         """Consume from a queue; its name is the consumer's tag."""
-        self._channel.basic_consume(queue, consumer_tag=queue)
+        taken = consuming_for_broker(arguments, self.broker_version)
+        self._channel.basic_consume(queue, consumer_tag=queue, arguments=taken)
         self._telemetry.consumer_started(self.info, queue)
 
     def cancel(self, queue: str) -> None:
@@ -261,7 +284,7 @@ class Connection:
     def abandon(self) -> None:
         """Close the socket without a word; what was unsettled is lost."""
         with contextlib.suppress(*BROKEN):
-            self._amqp.abandon(CLOSE_S)
+            self._amqp.abandon(SILENT_S if self.failure in SILENT else CLOSE_S)
         unsettled, self.unsettled = self.unsettled, {}
         for shipment in unsettled.values():
             shipment.refusal = self.failure if len(unsettled) == 1 else None

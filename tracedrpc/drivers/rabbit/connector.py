@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import random
 import socket
-import ssl
 import sys
-import threading
 from dataclasses import replace
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 import kombu
 
+from tracedrpc.drivers.rabbit import tls
 from tracedrpc.drivers.rabbit.connection import Connection, next_id
 from tracedrpc.drivers.rabbit.edge import EdgeTransport, Intake
 from tracedrpc.drivers.rabbit.errors import BROKEN, ConnectFailed, Reason, connect_failed, reason_of
@@ -31,13 +30,6 @@ if TYPE_CHECKING:
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
     from tracedrpc.url import TransportHost, TransportURL
-
-_TLS_VERSIONS: Final = {
-    "": ssl.TLSVersion.TLSv1_2,
-    "TLSv1_2": ssl.TLSVersion.TLSv1_2,
-    "TLSv1_3": ssl.TLSVersion.TLSv1_3,
-}
-
 
 _AMQP: Final = frozenset({"", "amqp", "amqps", "pyamqp", "rabbit"})
 
@@ -57,8 +49,8 @@ class Connector:
         self._virtual_host = url.virtual_host or "/"
         self._hosts: list[TransportHost | None] = list(url.hosts) or [None]
         random.shuffle(self._hosts)
-        self._next = 0
-        self._lock = threading.Lock()
+        self._turn = 0
+        tls.check(options)
 
     def open(self, purpose: str, deadline: Deadline) -> Link:
         """Open a connection, trying each host once.
@@ -68,27 +60,26 @@ class Connector:
         """
         if self._virtual:
             return self._open_virtual(purpose)
-        failure = connect_failed(Reason.TIMEOUT, self._peer(self._host()))
-        for _ in self._hosts:
+        turns = self._turns()
+        failure = connect_failed(Reason.TIMEOUT, self._peer(self._hosts[turns[0]]))
+        for turn, following in zip(turns, [*turns[1:], turns[0]], strict=True):
             if deadline.is_expired():
                 break
             try:
-                return self._open(self._host(), purpose, deadline)
+                return self._open(self._hosts[turn], purpose, deadline)
             except ConnectFailed as error:
                 failure = error
-                self._skip()
+                if self._turn == turn:  # else another thread has moved on already
+                    self._turn = following
         raise failure
 
-    def _host(self) -> TransportHost | None:
-        with self._lock:
-            return self._hosts[self._next % len(self._hosts)]
-
-    def _skip(self) -> None:
-        with self._lock:
-            if self._options.kombu_failover_strategy == "shuffle":
-                self._next = random.randrange(len(self._hosts))  # noqa: S311 - spreads load only
-            else:
-                self._next += 1
+    def _turns(self) -> list[int]:
+        """Return the hosts' numbers in the order to try them: first where it went well or is to go on."""
+        first, count = self._turn, len(self._hosts)
+        others = [(first + step) % count for step in range(1, count)]
+        if self._options.kombu_failover_strategy == "shuffle":
+            random.shuffle(others)
+        return [first, *others]
 
     def _peer(self, host: TransportHost | None) -> str:
         return f"{self._address(host)}:{self._port(host)}"
@@ -108,12 +99,18 @@ class Connector:
             info = replace(info, address=resolve(self._address(host), self._port(host), limit))
             amqp = self._dial(host, info.address, purpose, intake, limit).transport.establish_connection()
             connection = self._set_up(amqp, intake, info)
-        except (*BROKEN, ValueError) as error:
-            reason = reason_of(error, connecting=True)
-            self._telemetry.connect_failed(info, reason.value, monotonic_ns() - began_ns)
-            raise connect_failed(reason, info.peer) from error
+        except BaseException as error:
+            reason = self._tell_failure(info, error, began_ns)
+            if isinstance(error, (*BROKEN, ValueError)):
+                raise connect_failed(reason, info.peer) from error
+            raise
         self._announce(connection, began_ns)
         return connection
+
+    def _tell_failure(self, info: ConnectionInfo, error: BaseException, began_ns: int) -> Reason:
+        reason = reason_of(error, connecting=True)
+        self._telemetry.connect_failed(info, reason.value, monotonic_ns() - began_ns)
+        return reason
 
     def _announce(self, link: Link, began_ns: int) -> None:
         now_ns = monotonic_ns()
@@ -135,16 +132,21 @@ class Connector:
     def _open_virtual(self, purpose: str) -> Link:
         """Open a connection of another transport of kombu, e.g. memory."""
         began_ns = monotonic_ns()
-        host = self._host()
         info = ConnectionInfo(next_id(), f"{self._virtual}:{self._virtual_host}", purpose)
         self._telemetry.connection_created(info)
-        connection = kombu.Connection(
+        try:
+            link = VirtualLink(self._dial_virtual(self._hosts[0]), info, self._settled)
+        except BaseException as error:
+            self._tell_failure(info, error, began_ns)
+            raise
+        self._announce(link, began_ns)
+        return link
+
+    def _dial_virtual(self, host: TransportHost | None) -> Any:
+        return kombu.Connection(
             hostname=host and host.hostname, port=host and host.port, userid=host and host.username,
             password=host and host.password, virtual_host=self._virtual_host, transport=self._virtual,
         )
-        link = VirtualLink(connection, info, self._settled)
-        self._announce(link, began_ns)
-        return link
 
     def _dial(
         self, host: TransportHost | None, address: str, purpose: str, intake: Intake, limit: Deadline,
@@ -158,7 +160,7 @@ class Connector:
             password=(host and host.password) or "guest",
             virtual_host=self._virtual_host,
             login_method=options.rabbit_login_method,
-            ssl=self._tls(host) if options.ssl else False,
+            ssl=tls.settings(options, self._address(host)) if options.ssl else False,
             heartbeat=heartbeat_s,
             connect_timeout=max(0.05, limit.left_s()),
             transport=EdgeTransport,
@@ -178,18 +180,6 @@ class Connector:
                 },
             },
         )
-
-    def _tls(self, host: TransportHost | None) -> dict[str, Any]:
-        """Build TLS settings anew for each host: kombu writes the host's name into them."""
-        options = self._options
-        return {
-            "server_hostname": self._address(host),
-            "cert_reqs": ssl.CERT_REQUIRED,
-            "ca_certs": options.ssl_ca_file or None,
-            "certfile": options.ssl_cert_file or None,
-            "keyfile": options.ssl_key_file or None,
-            "tls_minimum_version": _TLS_VERSIONS.get(options.ssl_version, ssl.TLSVersion.TLSv1_2),
-        }
 
 
 def _socket_settings(heartbeat_s: float) -> dict[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracedrpc import _threads
 from tracedrpc._deadline import FOREVER_S, Deadline
-from tracedrpc.drivers.rabbit.backoff import Backoff
+from tracedrpc.drivers.rabbit.backoff import reconnect_backoff
 from tracedrpc.drivers.rabbit.errors import (
     BROKEN,
     FATAL,
@@ -56,7 +56,7 @@ class Consumer:
         self._prefetch = prefetch
         self._options = options
         self._telemetry = telemetry
-        self._backoff = Backoff(options.kombu_reconnect_delay, options.kombu_reconnect_max_delay)
+        self._backoff = reconnect_backoff(options)
         self._waker = Waker()
         self._consuming = threading.Event()
         self._decided = threading.Event()
@@ -101,6 +101,10 @@ class Consumer:
     def is_consuming(self) -> bool:
         """Tell whether it has begun to consume, and has not ended."""
         return self._consuming.is_set() and not self._closing.is_set()
+
+    def is_connected(self) -> bool:
+        """Tell whether its connection lives, as far as is known."""
+        return self._link is not None and self._helm.trouble is None
 
     def has_ended(self) -> bool:
         """Tell whether the thread has given up or was closed."""
@@ -192,10 +196,13 @@ class Consumer:
             self._link = None
 
     def _lost(self, link: Link, error: BaseException) -> None:
+        self._link = None
         self._telemetry.connection_lost(link.info, reason_of(error).value)
-        link.abandon()
-        self._telemetry.connection_closed(link.info, "error")
-        self._receiver.lost()
+        try:
+            link.abandon()
+        finally:
+            self._telemetry.connection_closed(link.info, "error")
+            self._receiver.lost()
 
     def _failed(self, error: ConnectFailed | DeclareRefused) -> None:
         """Keep the error for those who wait for the start; one that lasts ends the start."""
@@ -215,7 +222,7 @@ class Consumer:
     def _declare(self, link: Link, queue: Queue) -> None:
         try:
             link.declare_queue(queue)
-            link.consume(queue.name)
+            link.consume(queue.name, self._receiver.consuming(queue))
         except BROKEN as error:
             refusal = DeclareRefused(queue.name, reason_of(error), str(error))
             self._failed(refusal)
@@ -275,7 +282,7 @@ class Consumer:
             if queue.name in cancelled:
                 self._telemetry.consumer_cancelled(link.info, queue.name)
                 link.repair(queue)
-                link.consume(queue.name)
+                link.consume(queue.name, self._receiver.consuming(queue))
 
     def _end(self, link: Link) -> None:
         """Cancel, take no more, give back, and keep the connection until it may be closed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextvars import Context
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
@@ -91,13 +92,14 @@ class Courier:
                     invocation.stage = Stage.QUEUE_OR_SERVER
             self._delivered(shipment)
         elif outcome is Outcome.RETURNED:
-            self._returned(shipment)
+            # In an empty context: who reads may be at work on something else.
+            Context().run(self._returned, shipment)
         elif not shipment.is_followed:
-            self._lost(shipment)
+            Context().run(self._lost, shipment)
 
     def _returned(self, shipment: Shipment) -> None:
         invocation, outgoing = shipment.invocation, shipment.outgoing
-        shipment.reached(Stage.UNROUTABLE)
+        shipment.came_back()
         if shipment.attempts == 1:
             self._telemetry.message_returned(invocation, outgoing.routing_key)
         if shipment.is_followed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from time import monotonic_ns, time_ns
+from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc._scheduler import Scheduler
@@ -14,9 +14,11 @@ from tracedrpc.drivers.rabbit.courier import Courier
 from tracedrpc.drivers.rabbit.errors import ConnectFailed
 from tracedrpc.drivers.rabbit.keeper import Keeper
 from tracedrpc.drivers.rabbit.listener import RabbitListener
+from tracedrpc.drivers.rabbit.names import QueueNames
 from tracedrpc.drivers.rabbit.outgoing import Outcome, Outgoing, Shipment
 from tracedrpc.drivers.rabbit.pool import ConnectionPool
 from tracedrpc.drivers.rabbit.publisher import Publisher
+from tracedrpc.drivers.rabbit.questions import ASK_S, Questions
 from tracedrpc.drivers.rabbit.replies import Replies
 from tracedrpc.drivers.rabbit.topology import fanout_exchange, topic_exchange
 from tracedrpc.drivers.waiters import Waiters
@@ -27,7 +29,6 @@ from tracedrpc.exceptions import (
     MessageUndeliverable,
 )
 from tracedrpc.message import NO_CARRIER, Mode, Stage
-from tracedrpc.wire.headers import request_headers
 from tracedrpc.wire.request import encode_request
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 MOST_NAME_BYTES: Final = 255
 """AMQP 0-9-1, 4.2.5.3: short strings carry a length of one octet."""
 
+ASKED: Final = frozenset({Stage.CONFIRM, Stage.UNROUTABLE, Stage.QUEUE_OR_SERVER, Stage.REPLY_LOST})
+"""Where a call may have died for reasons that its queue tells."""
+
 
 class RabbitDriver(Driver):
     """Carries requests and replies through RabbitMQ. No I/O until something is sent or listened to."""
@@ -60,6 +64,8 @@ class RabbitDriver(Driver):
         self._allowed = allowed_remote_exmods
         self._exchange = default_exchange
         self._exchanges: dict[str, Exchange] = {}
+        self._fanouts: dict[str, Exchange] = {}
+        self._names = QueueNames(options)
         self._listeners: weakref.WeakSet[RabbitListener] = weakref.WeakSet()
         self._build()
         _drivers.add(self)
@@ -78,8 +84,10 @@ class RabbitDriver(Driver):
         self._publisher = Publisher(self._pool, self._keeper, options, telemetry)
         self._waiters = Waiters(telemetry, self._allowed, options.max_message_size)
         self._courier.serve(self._publisher, self._waiters)
-        self._replies = Replies(self._connector, self._waiters, options, telemetry)
+        self._replies = Replies(self._connector, self._waiters, self._names, options, telemetry)
+        self._questions = Questions(self._pool, telemetry)
         self._waiters.on_failed = self._replies.wake
+        self._waiters.inquire = self._inquire
 
     def _open_sender(self, deadline: Deadline) -> Link:
         link = self._connector.open("send", deadline)
@@ -97,7 +105,8 @@ class RabbitDriver(Driver):
         invocation.acquire_ns = monotonic_ns()
         waiter = waiters.expect(invocation)
         try:
-            self._await_replies(invocation)
+            if not replies.is_ready():
+                self._await_replies(invocation)
             shipment = Shipment(outgoing, invocation.deadline, invocation)
             self._publisher.send(shipment, invocation.deadline, request.retry)
             return waiters.result(waiter, replies.read_for)
@@ -106,16 +115,34 @@ class RabbitDriver(Driver):
                 raise waiters.give_up(waiter) from failure
             raise
         finally:
-            invocation.ended_ns = monotonic_ns()
+            invocation.ended_ns = invocation.ended_ns or monotonic_ns()
             waiters.forget(waiter)
 
     def _await_replies(self, invocation: Invocation) -> None:
+        began_ns = monotonic_ns()
         try:
             self._replies.ensure(invocation.deadline)
         except ConnectFailed as error:
             invocation.stage = Stage.CONNECT
             method = invocation.request.method
             raise MessageDeliveryFailure(f"no reply queue for {method}: {error}") from error
+        finally:
+            invocation.connect_ns += monotonic_ns() - began_ns
+
+    def _inquire(self, invocation: Invocation) -> None:
+        """Learn of a call that has timed out what the broker and the connection of the replies know."""
+        is_on_its_way = invocation.published_ns and invocation.stage is not Stage.UNROUTABLE
+        if is_on_its_way and not self._replies.is_connected():
+            invocation.stage = Stage.REPLY_LOST
+        limit_s = min(ASK_S, invocation.deadline.at_s + ASK_S - monotonic())
+        if invocation.stage not in ASKED or limit_s <= 0:
+            return
+        state = self._questions.ask(invocation.routing_key, limit_s)
+        if state is None:
+            return
+        invocation.queue_missing = not state.exists
+        if state.exists:
+            invocation.queue_messages, invocation.queue_consumers = state.messages, state.consumers
 
     def cast(self, invocation: Invocation) -> None:
         """Send a request without a reply and wait until the broker has taken it."""
@@ -148,7 +175,7 @@ class RabbitDriver(Driver):
         topic = target.topic or ""
         is_fanout = request.mode is Mode.FANOUT
         if is_fanout:
-            exchange, key = fanout_exchange(topic), ""
+            exchange, key = self._fanout_exchange(topic), ""
         else:
             exchange = self._topic_exchange(target.exchange or self._exchange)
             key = f"{topic}.{target.server}" if target.server else topic
@@ -157,8 +184,7 @@ class RabbitDriver(Driver):
         invocation.body_bytes = len(body)
         left_s = invocation.deadline.left_s()
         outgoing = Outgoing(
-            exchange, key, body, request_headers(carrier, time_ns(), request.timeout_s),
-            request.unique_id, mandatory=not is_fanout,
+            exchange, key, body, carrier, request.unique_id, mandatory=not is_fanout,
             expiration_ms=max(1, int(left_s * 1000)) if reply_queue else None,
         )
         name = options.kombu_compression
@@ -170,12 +196,18 @@ class RabbitDriver(Driver):
             exchange = self._exchanges[name] = topic_exchange(name, self._options)
         return exchange
 
+    def _fanout_exchange(self, topic: str) -> Exchange:
+        exchange = self._fanouts.get(topic)
+        if exchange is None:
+            exchange = self._fanouts[topic] = fanout_exchange(topic, self._options)
+        return exchange
+
     # ---- listening ----------------------------------------------------------------------------
 
     def listen(self, target: Target) -> RabbitListener:
         """Return a listener for topic, topic.server and fanout."""
         listener = RabbitListener(
-            target, self._exchange, self._connector, self._publisher, self._courier,
+            target, self._exchange, self._connector, self._publisher, self._courier, self._names,
             self._options, self._telemetry,
         )
         self._listeners.add(listener)

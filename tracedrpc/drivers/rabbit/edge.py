@@ -58,6 +58,13 @@ class AmqpDelivery:
             return NOT_READABLE
         return Properties(kind, encoding, headers)
 
+    def stream_offset(self) -> int | None:
+        """Return its place in the stream that it came from."""
+        try:
+            return frames.read_stream_offset(self.header)
+        except (ValueError, IndexError, struct.error):
+            return None
+
 
 class Intake:
     """Collects what the hot path's methods bring, in order; whoever reads the connection takes it."""
@@ -174,7 +181,7 @@ class EdgeConnection(pyamqp.Connection):
         sent = 0
         if not isinstance(sock, ssl.SSLSocket):
             with contextlib.suppress(BlockingIOError):
-                sent = sock.send(data, socket.MSG_DONTWAIT)
+                sent = _native(sock).send(data, socket.MSG_DONTWAIT)
         if sent < len(data):
             self._send_slowly(sock, data[sent:], timeout_s)
         self.bytes_sent += 1
@@ -241,17 +248,17 @@ class EdgeConnection(pyamqp.Connection):
             if isinstance(sock, ssl.SSLSocket):
                 self._receive_tls(sock)
             else:
-                self._feed(sock.recv(PIECE_BYTES, socket.MSG_DONTWAIT))
+                self._feed(_native(sock).recv(PIECE_BYTES, socket.MSG_DONTWAIT))
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
 
     def _receive_tls(self, sock: ssl.SSLSocket) -> None:
-        sock.settimeout(0)
+        sock.setblocking(False)  # not `settimeout(0)`, which for eventlet is a time-out
         try:
             while True:
                 self._feed(sock.recv(PIECE_BYTES))
         finally:
-            sock.settimeout(None)
+            sock.setblocking(True)
 
     def _feed(self, data: bytes) -> None:
         if not data:
@@ -262,6 +269,11 @@ class EdgeConnection(pyamqp.Connection):
         except ValueError as error:
             raise UnexpectedFrame(str(error)) from error
         self._frames.extend(found)
+
+
+def _native(sock: socket.socket) -> socket.socket:
+    """Return the system's socket inside one of eventlet's, which waits whatever the flags say."""
+    return getattr(sock, "fd", sock)
 
 
 class EdgeTransport(pyamqp.Transport):

@@ -60,6 +60,7 @@ _BY_ERRNO: Final = {
     errno.EPIPE: Reason.RESET,
     errno.ETIMEDOUT: Reason.TIMEOUT,
     errno.EMFILE: Reason.FILES,
+    errno.ENOENT: Reason.TLS,  # only its files are opened by name
     errno.ENFILE: Reason.FILES,
 }
 

@@ -12,6 +12,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
+from tracedrpc.drivers.rabbit.tables import read_headers
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,6 +32,7 @@ _FRAME: Final = Struct(">BHI")
 _TAG_BIT: Final = Struct(">QB")
 _CONTENT: Final = Struct(">HHQH")
 _LONG: Final = Struct(">I")
+_SIGNED: Final = Struct(">q")
 _ACK_FRAME: Final = Struct(">BHI4sQBc")
 FRAME_OVERHEAD: Final = 8
 
@@ -170,7 +173,7 @@ def read_properties(header: bytes) -> tuple[str | None, str | None, dict[str, An
     if flags & _CONTENT_ENCODING:
         encoding, at = read_short(header, at)
     if flags & _HEADERS:
-        headers, at = _read_table(header, at)
+        headers, at = read_headers(header, at)
     at += bool(flags & _DELIVERY_MODE) + bool(flags & _PRIORITY)
     for flag in (1 << 10, 1 << 9, _EXPIRATION):
         if flags & flag:
@@ -180,35 +183,11 @@ def read_properties(header: bytes) -> tuple[str | None, str | None, dict[str, An
     return kind, encoding, headers, message_id
 
 
-def _read_table(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-    """Read the string values of a table; values of other types are skipped, with what follows.
+def read_stream_offset(header: bytes) -> int | None:
+    """Return the place in its stream of a message that came from one; None when it came from a queue.
 
-    Everything this library reads from headers is a string, and its own headers hold nothing else.
+    Raises:
+        ValueError, IndexError, struct.error: the header is not well formed.
     """
-    end = at + 4 + _LONG.unpack_from(data, at)[0]
-    at += 4
-    if end > len(data):
-        raise ValueError("a header table longer than its frame")
-    table: dict[str, Any] = {}
-    while at < end:
-        key, at = read_short(data, at)
-        kind = data[at]
-        skip = _FIXED_SIZES.get(kind)
-        if skip is not None:
-            at += 1 + skip
-            continue
-        if kind not in _SIZED:
-            break
-        length = _LONG.unpack_from(data, at + 1)[0]
-        if kind == _STRING:
-            table[key] = data[at + 5 : at + 5 + length].decode("utf-8", "replace")
-        at += 5 + length
-    return table, end
-
-
-_STRING: Final = ord("S")
-_SIZED: Final = frozenset(b"SxAF")
-_FIXED_SIZES: Final = {
-    **dict.fromkeys(b"tbB", 1), **dict.fromkeys(b"sUu", 2), **dict.fromkeys(b"Iif", 4),
-    **dict.fromkeys(b"lLTd", 8), ord("D"): 5, ord("V"): 0,
-}
+    offset = read_properties(header)[2].get("x-stream-offset")
+    return offset if isinstance(offset, int) else None

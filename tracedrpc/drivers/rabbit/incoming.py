@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc._deadline import Deadline
@@ -12,7 +13,7 @@ from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE
 from tracedrpc.exceptions import EncodeError, MessageDeliveryFailure
 from tracedrpc.message import NO_CARRIER, ServerTimeline
 from tracedrpc.wire.failure import serialize_failure
-from tracedrpc.wire.headers import reply_headers
+from tracedrpc.wire.headers import heartbeat_headers, reply_headers
 from tracedrpc.wire.reply import encode_failure, encode_heartbeat, encode_result
 
 if TYPE_CHECKING:
@@ -30,17 +31,19 @@ class RabbitIncoming(Incoming):
     """One request; its worker replies, the scheduler's thread sends heartbeats."""
 
     def __init__(
-        self, received: Received, delivery: Delivery, topic: str,
-        publisher: Publisher, courier: Courier, options: Options,
+        self, received: Received, delivery: Delivery, topic: str, server: str,
+        publisher: Publisher, courier: Courier, options: Options, slow_ns: int = 0,
     ) -> None:
         self.received = received
         self.topic = topic
+        self.slow_ns = slow_ns
         self.timeline = ServerTimeline(delivery.received_ns)
         self.redelivered = delivery.redelivered
         self.queue = delivery.consumer
         self.exchange = delivery.exchange
         self.routing_key = delivery.routing_key
         self.body_bytes = len(delivery.body)
+        self._server = server
         self._publisher = publisher
         self._courier = courier
         self._options = options
@@ -69,7 +72,7 @@ class RabbitIncoming(Incoming):
         unique_id = os.urandom(16).hex()
         body = encode_heartbeat(self.received.msg_id, unique_id)
         deadline = Deadline.after(min(HAND_OVER_S, (self.received.monitor_timeout_s or 2.0) / 2))
-        headers = dict(self.scope.carrier if self.scope else NO_CARRIER)
+        headers = heartbeat_headers(self._server, self.scope.carrier if self.scope else NO_CARRIER)
         shipment = Shipment(self._outgoing(unique_id, body, headers), deadline, is_followed=True)
         try:
             self._publisher.send(shipment, deadline, retry=0)
@@ -78,10 +81,11 @@ class RabbitIncoming(Incoming):
 
     def _send(self, unique_id: str, body: bytes) -> None:
         carrier = self.scope.carrier if self.scope else NO_CARRIER
-        headers = reply_headers(self.timeline.stamp_reply(), carrier)
+        headers = reply_headers(self.timeline.stamp_reply(self._server), carrier)
         shipment = Shipment(self._outgoing(unique_id, body, headers), self._worth_sending())
         try:
             self._publisher.send(shipment, Deadline.after(HAND_OVER_S), retry=0)
+            self.timeline.handed_ns = monotonic_ns()
         except MessageDeliveryFailure:
             self._courier.send_later(shipment, 0.0)
 

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.drivers.rabbit.outgoing import Shipment
     from tracedrpc.drivers.rabbit.topology import Queue
     from tracedrpc.drivers.rabbit.waker import Waker
     from tracedrpc.telemetry import ConnectionInfo
     from tracedrpc.wire.body import Properties
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """What the broker says of a queue.
+
+    Attributes:
+        exists: False when there is none of that name; the counts mean nothing then.
+        messages: that wait for a consumer; delivered ones do not count.
+        consumers: None where they are not counted.
+    """
+
+    exists: bool
+    messages: int = 0
+    consumers: int | None = 0
 
 
 class Delivery(Protocol):
@@ -34,6 +52,10 @@ class Delivery(Protocol):
         """Return content type, encoding and headers."""
         ...
 
+    def stream_offset(self) -> int | None:
+        """Return its place in the stream that it came from; None when that was no stream."""
+        ...
+
 
 class Link(Protocol):
     """An open connection with its one channel, in one thread's hands.
@@ -45,6 +67,8 @@ class Link(Protocol):
 
     info: ConnectionInfo
     used_s: float
+    taken_ns: int
+    """Since when a borrower of the pool holds it; 0 while none does."""
     unsettled: dict[int, Shipment]
     is_blocked: bool
     """The broker takes no messages on it now; `read` learns when it does again."""
@@ -66,6 +90,10 @@ class Link(Protocol):
 
     def delete_queue(self, name: str) -> None:
         """Delete a queue of ours."""
+        ...
+
+    def look_at(self, queue: str, timeout_s: float) -> QueueState | None:
+        """Ask how a queue stands; None when the broker does not say."""
         ...
 
     def publish(self, shipment: Shipment, timeout_s: float) -> None:
@@ -100,8 +128,8 @@ class Link(Protocol):
         """Let the broker send at most `count` unacknowledged messages to each consumer."""
         ...
 
-    def consume(self, queue: str) -> None:
-        """Consume from a queue."""
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:
+        """Consume from a queue, in the way that the arguments say."""
         ...
 
     def cancel(self, queue: str) -> None:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc._deadline import FOREVER_S, Deadline
 from tracedrpc.driver import Listener
 from tracedrpc.drivers.rabbit.consumer import Consumer
 from tracedrpc.drivers.rabbit.incoming import RabbitIncoming
-from tracedrpc.drivers.rabbit.topology import server_queues
+from tracedrpc.drivers.rabbit.stream import StreamPosition
+from tracedrpc.drivers.rabbit.topology import fanout_queue, fanout_stream, shared_queues
 from tracedrpc.exceptions import DecodeError
 from tracedrpc.wire.dedup import Seen
 from tracedrpc.wire.request import decode_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.driver import Incoming, Workers
     from tracedrpc.drivers.rabbit.connector import Connector
     from tracedrpc.drivers.rabbit.courier import Courier
     from tracedrpc.drivers.rabbit.link import Delivery, Link
+    from tracedrpc.drivers.rabbit.names import Lease, QueueNames
     from tracedrpc.drivers.rabbit.publisher import Publisher
+    from tracedrpc.drivers.rabbit.topology import Queue
     from tracedrpc.options import Options
     from tracedrpc.target import Target
     from tracedrpc.telemetry import Telemetry
@@ -41,18 +43,22 @@ class RabbitListener(Listener):
 
     def __init__(
         self, target: Target, exchange: str, connector: Connector, publisher: Publisher,
-        courier: Courier, options: Options, telemetry: Telemetry,
+        courier: Courier, names: QueueNames, options: Options, telemetry: Telemetry,
     ) -> None:
         self._topic = target.topic or ""
+        self._server = target.server or ""
+        self._slow_ns = int(options.slow_call_threshold * 1e9)
+        self._exchange = target.exchange or exchange
+        self._names = names
+        self._lease: Lease | None = None
+        self._position: StreamPosition | None = None
         self._connector = connector
         self._publisher = publisher
         self._courier = courier
         self._options = options
         self._telemetry = telemetry
-        self._queues = server_queues(
-            target.exchange or exchange, self._topic, target.server or "", os.urandom(16).hex(), options,
-        )
-        self._fanout = self._queues[-1].name
+        self._queues: list[Queue] = []
+        self._fanout = ""
         self._seen = Seen(options.dedup_window, options.dedup_most)
         self._backlog: deque[Delivery] = deque()
         self._consumer: Consumer | None = None
@@ -63,6 +69,16 @@ class RabbitListener(Listener):
         """Declare, consume, and hand requests to `handle` on a worker."""
         self._handle = handle
         self._workers = workers
+        try:
+            self._start(workers)
+        except BaseException:
+            self._unname()
+            raise
+
+    def _start(self, workers: Workers) -> None:
+        fanout = self._fanout_queue()
+        self._fanout = fanout.name
+        self._queues = [*shared_queues(self._exchange, self._topic, self._server, self._options), fanout]
         prefetch = self._options.rabbit_qos_prefetch_count or workers.size + max(1, workers.size // 10)
         consumer = self._consumer = Consumer(
             f"listener-{self._topic}", "listen", self._connector, self._queues, self, prefetch,
@@ -76,25 +92,48 @@ class RabbitListener(Listener):
             consumer.close()
             raise
 
+    def _fanout_queue(self) -> Queue:
+        if self._options.rabbit_stream_fanout:
+            stream = fanout_stream(self._topic, self._options)
+            self._position = StreamPosition(stream.name)
+            return stream
+        self._lease = self._names.lease(f"{self._topic}_fanout_")
+        return fanout_queue(self._topic, self._lease.unique, self._options)
+
+    def _unname(self) -> None:
+        if self._lease is not None:
+            self._lease.release()
+
     def stop(self) -> None:
         """Cancel the consumers and give back what has not started."""
         if self._consumer is not None:
             self._consumer.stop(STOP_S)
 
     def close(self) -> None:
-        """Delete the fanout queue and close the connection."""
+        """Delete the fanout queue, unless it is to be used again, and close the connection."""
         if self._consumer is not None:
             self._consumer.close()
+        self._unname()
 
     def forget(self) -> None:
         """Let go in a child process."""
         if self._consumer is not None:
             self._consumer.forget()
+        if self._lease is not None:
+            self._lease.forget()
 
     # ---- on the listener's thread -------------------------------------------------------------
 
+    def consuming(self, queue: Queue) -> Mapping[str, Any]:
+        """Return how to consume from one of the queues; from a stream where this server stands."""
+        if self._position is not None and queue.name == self._fanout:
+            return self._position.begin()
+        return queue.consumer_arguments
+
     def take(self, deliveries: list[Delivery], link: Link) -> None:
         """Acknowledge as many as there are free workers, then let those start."""
+        if self._position is not None:
+            deliveries = self._position.sift(deliveries, link)
         backlog = self._backlog
         backlog.extend(deliveries)
         admitted = []
@@ -108,12 +147,14 @@ class RabbitListener(Listener):
             for _ in admitted:
                 self._workers.submit(_nothing)  # the broker delivers them again
             raise
+        if self._position is not None:
+            self._position.passed(admitted)
         for delivery in admitted:
             self._workers.submit(lambda delivery=delivery: self._work(delivery))  # type: ignore[misc]
 
     def rest_s(self) -> float:
         """Return that nothing is due unless something comes or a worker is free."""
-        return FOREVER_S
+        return FOREVER_S if self._position is None else self._position.rest_s()
 
     def is_idle(self) -> bool:
         """Return False: requests are always waited for."""
@@ -129,14 +170,19 @@ class RabbitListener(Listener):
     def lost(self) -> None:
         """Forget what was not acknowledged: the broker delivers it again."""
         self._backlog.clear()
+        if self._position is not None:
+            self._position.lost()
 
     # ---- on a worker --------------------------------------------------------------------------
 
     def _work(self, delivery: Delivery) -> None:
+        if self._position is not None and self._position.is_known(delivery):
+            return
         try:
             received = decode_request(
                 delivery.body, delivery.properties(),
                 fanout=delivery.consumer == self._fanout, max_bytes=self._options.max_message_size,
+                carrier_keys=self._telemetry.carrier_keys,
             )
         except DecodeError as error:
             self._telemetry.message_discarded(delivery.consumer, error.reason, delivery.body)
@@ -147,8 +193,8 @@ class RabbitListener(Listener):
         if received.monitor_timeout_s is not None or received.msg_id is not None:
             received.context["client_timeout"] = received.monitor_timeout_s
         self._handle(RabbitIncoming(
-            received, delivery, self._topic, self._publisher, self._courier,
-            self._options,
+            received, delivery, self._topic, self._server, self._publisher, self._courier,
+            self._options, self._slow_ns,
         ))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from time import monotonic_ns
+from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING
 
 from tracedrpc.drivers.rabbit.backoff import Backoff
 from tracedrpc.drivers.rabbit.topology import DEFAULT_EXCHANGE, Exchange
 from tracedrpc.message import Stage
 from tracedrpc.wire.body import COMPRESSION, compress
+from tracedrpc.wire.headers import request_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tracedrpc._deadline import Deadline
     from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.message import Invocation
+    from tracedrpc.telemetry import ConnectionInfo, PoolStats
 
 PERSISTENT = 2
 TRANSIENT = 1
@@ -38,6 +40,7 @@ class Outgoing:
 
     Attributes:
         exchange: "" is the default exchange, which needs no declaration.
+        headers: those that do not depend on when it is sent; see `Shipment.headers`.
         message_id: 32 hex digits, by which a returned message is recognised.
         mandatory: the broker must say so when no queue takes it.
         expiration_ms: the broker drops it from its queue after this time; None for never.
@@ -94,6 +97,20 @@ class Shipment:
         """Why its connection broke, when it was the only message the broker could mean."""
         self._backoff: Backoff | None = None
 
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of an attempt made now: of a request, when it is sent and what time is left."""
+        invocation = self.invocation
+        if invocation is None:
+            return self.outgoing.headers
+        left_s = None if invocation.request.timeout_s is None else self.deadline.left_s()
+        return request_headers(self.outgoing.headers, time_ns(), left_s)
+
+    def expiration_ms(self) -> int | None:
+        """Return how long the broker may keep an attempt made now; None for as long as it likes."""
+        if self.outgoing.expiration_ms is None:
+            return None
+        return max(1, min(self.outgoing.expiration_ms, int(self.deadline.left_s() * 1e3)))
+
     def pause_s(self) -> float:
         """Return how long to wait before it is sent again: longer each time.
 
@@ -122,13 +139,26 @@ class Shipment:
             self._goes_on(Stage.POOL_ACQUIRE)
             invocation.acquire_ns = invocation.acquire_ns or monotonic_ns()
 
-    def holds(self, peer: str) -> None:
-        """Note that its sender holds a connection to that broker."""
+    def waits(self, pool: PoolStats) -> None:
+        """Note that no connection was idle when its sender asked for one."""
+        invocation = self.invocation
+        if invocation is not None and not invocation.acquired_ns:
+            invocation.pool = invocation.pool or pool
+
+    def connects(self, spent_ns: int) -> None:
+        """Note how long its sender has spent on a connection that had to be made, in vain or not."""
+        invocation = self.invocation
+        if invocation is not None and not invocation.acquired_ns:
+            invocation.connect_ns += spent_ns
+
+    def holds(self, connection: ConnectionInfo) -> None:
+        """Note that its sender holds a connection."""
         invocation = self.invocation
         if invocation is not None:
-            invocation.acquired_ns = monotonic_ns()
+            invocation.acquired_ns = invocation.acquired_ns or monotonic_ns()
             self._goes_on(Stage.PUBLISH)
-            invocation.peer = peer
+            invocation.peer = connection.peer
+            invocation.address = connection.address
             invocation.attempts += 1
 
     def handed_over(self) -> None:
@@ -138,6 +168,13 @@ class Shipment:
             invocation.published_ns = monotonic_ns()
             if invocation.stage is Stage.PUBLISH:
                 invocation.stage = Stage.CONFIRM
+
+    def came_back(self) -> None:
+        """Note that the broker had no queue for it."""
+        invocation = self.invocation
+        if invocation is not None:
+            invocation.stage = Stage.UNROUTABLE
+            invocation.returned_ns = invocation.returned_ns or monotonic_ns()
 
     def is_wanted(self) -> bool:
         """Tell whether sending it (again) still helps anybody."""

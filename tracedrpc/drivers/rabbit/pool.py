@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from time import monotonic, monotonic_ns
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from tracedrpc.drivers.rabbit.errors import AcquireTimeout, ConnectionClosed
+from tracedrpc.drivers.rabbit.pooled import Pooled
 from tracedrpc.telemetry import PoolStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracedrpc._deadline import Deadline
-    from tracedrpc.telemetry import ConnectionInfo, Telemetry
+    from tracedrpc.drivers.rabbit.pooled import Asker
+    from tracedrpc.telemetry import Telemetry
 
 PATIENCE_S: Final = 0.05
 """How long to wait for a connection that is in use before another is opened: a publish holds one
 for some 50 us, opening one takes longer than this."""
-
-
-class Pooled(Protocol):
-    """What a pool asks of its connections."""
-
-    info: ConnectionInfo
-    used_s: float
-
-    def close(self) -> None:
-        """Say goodbye and close."""
-        ...
-
-    def abandon(self) -> None:
-        """Close without a word."""
-        ...
-
-    def forget(self) -> None:
-        """Let go in a child process."""
-        ...
 
 
 C = TypeVar("C", bound=Pooled)
@@ -72,14 +56,17 @@ class ConnectionPool(Generic[C]):
         self._waiters = 0
         self._created = 0
         self._closed_count = 0
+        self._acquired = 0
+        self._used_ns = 0
         self._is_closed = False
         telemetry.pool_opened(self)
 
     def stats(self) -> PoolStats:
-        """Return the counts of this instant."""
+        """Return the counts of this instant; `used_ns` counts what has been given back."""
         idle = len(self._idle)
         return PoolStats(
             idle, self._size - idle, self._waiters, self._max_size, self._created, self._closed_count,
+            self._min_size, self._acquired, self._used_ns,
         )
 
     def __repr__(self) -> str:
@@ -89,44 +76,73 @@ class ConnectionPool(Generic[C]):
 
     # ---- borrowing ----------------------------------------------------------------------------
 
-    def acquire(self, deadline: Deadline) -> C:
+    def acquire(self, deadline: Deadline, asker: Asker | None = None) -> C:
         """Return a connection that is the caller's until `release` or `discard`.
+
+        Args:
+            deadline: until when to wait and to connect.
+            asker: who hears of it when none is idle.
 
         Raises:
             AcquireTimeout: all are in use and none came back before the deadline.
             ConnectFailed: a new one could not be opened.
             ConnectionClosed: the pool is closed.
         """
+        self._telemetry.acquire_started(self)
         with self._lock:
             if self._idle and not self._is_closed:
                 connection = self._idle.pop()
+                connection.taken_ns = monotonic_ns()
+                self._acquired += 1
                 hit = True
             else:
                 hit = False
         if hit:
             self._telemetry.connection_acquired(self, "hit", 0)
             return connection
-        return self._acquire_slowly(deadline)
+        return self._acquire_slowly(deadline, asker)
 
-    def _acquire_slowly(self, deadline: Deadline) -> C:
+    def _hand_out(self, connection: C) -> None:
+        connection.taken_ns = monotonic_ns()
+        self._acquired += 1
+
+    def _acquire_slowly(self, deadline: Deadline, asker: Asker | None) -> C:
         began_ns = monotonic_ns()
-        idle = self._wait_for_turn(deadline, began_ns)
-        if idle is not None:
-            self._telemetry.connection_acquired(self, "waited", monotonic_ns() - began_ns)
-            return idle
+        try:
+            if asker is not None:
+                asker.waits(self.stats())
+            connection = self._wait_for_turn(deadline, began_ns)
+            result = "waited"
+            if connection is None:
+                connection, result = self._open_another(deadline, asker), "created"
+            elif asker is not None and connection.info.ready_ns >= began_ns:
+                # It waited while another thread connected.
+                asker.connects(min(connection.info.connect_ns, monotonic_ns() - began_ns))
+        except BaseException as error:
+            self._telemetry.acquire_failed(self, _failure(error), monotonic_ns() - began_ns)
+            raise
+        self._telemetry.connection_acquired(self, result, monotonic_ns() - began_ns)
+        return connection
+
+    def _open_another(self, deadline: Deadline, asker: Asker | None) -> C:
+        began_ns = monotonic_ns()
         try:
             connection = self._open(deadline)
         except BaseException:
             self._give_slot_back()
             raise
+        finally:
+            if asker is not None:
+                asker.connects(monotonic_ns() - began_ns)
         with self._lock:
             self._opening -= 1
             self._created += 1
             was_closed = self._is_closed
+            if not was_closed:
+                self._hand_out(connection)
         if was_closed:
             self.discard(connection, "pool_closed")
             raise ConnectionClosed("the transport was closed while a connection was opened")
-        self._telemetry.connection_acquired(self, "created", monotonic_ns() - began_ns)
         return connection
 
     def _wait_for_turn(self, deadline: Deadline, began_ns: int) -> C | None:
@@ -137,7 +153,9 @@ class ConnectionPool(Generic[C]):
             try:
                 while not self._is_closed:
                     if self._idle:
-                        return self._idle.pop()
+                        connection = self._idle.pop()
+                        self._hand_out(connection)
+                        return connection
                     may_open = self._size < self._max_size
                     if may_open and (self._size == self._opening or patience.is_expired()):
                         self._size += 1
@@ -149,12 +167,10 @@ class ConnectionPool(Generic[C]):
             finally:
                 self._waiters -= 1
             is_closed = self._is_closed
-        waited_ns = monotonic_ns() - began_ns
-        self._telemetry.acquire_failed(self, "closed" if is_closed else "timeout", waited_ns)
         if is_closed:
             raise ConnectionClosed("the transport is closed; make a new one")
         raise AcquireTimeout(
-            f"no connection in {waited_ns / 1e9:.3f} s: all {self._max_size} are in use; "
+            f"no connection in {(monotonic_ns() - began_ns) / 1e9:.3f} s: all {self._max_size} are in use; "
             f"raise rpc_conn_pool_size or look for what holds them",
         )
 
@@ -170,6 +186,8 @@ class ConnectionPool(Generic[C]):
         """Give a connection back for the next borrower."""
         with self._lock:
             if not self._is_closed:
+                self._used_ns += monotonic_ns() - connection.taken_ns
+                connection.taken_ns = 0
                 self._idle.append(connection)
                 if self._waiters:
                     self._changed.notify()
@@ -179,14 +197,19 @@ class ConnectionPool(Generic[C]):
     def discard(self, connection: C, reason: str) -> None:
         """Give up a connection: "idle" and "pool_closed" politely, "error" and "stale" at once."""
         with self._lock:
+            if connection.taken_ns:
+                self._used_ns += monotonic_ns() - connection.taken_ns
+                connection.taken_ns = 0
             self._size -= 1
             self._closed_count += 1
             self._changed.notify()
-        if reason in {"idle", "pool_closed"}:
-            connection.close()
-        else:
-            connection.abandon()
-        self._telemetry.connection_closed(connection.info, reason)
+        try:
+            if reason in {"idle", "pool_closed"}:
+                connection.close()
+            else:
+                connection.abandon()
+        finally:
+            self._telemetry.connection_closed(connection.info, reason)
 
     # ---- keeping ------------------------------------------------------------------------------
 
@@ -199,8 +222,13 @@ class ConnectionPool(Generic[C]):
             del self._idle[index]
         return connection
 
-    def put_idle(self, connection: C, index: int) -> None:
-        """Put a connection that was looked after back to its place."""
+    def take_hottest(self) -> C | None:
+        """Return the idle connection that was used last, or None; neither waits nor connects."""
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def put_idle(self, connection: C, index: int = sys.maxsize) -> None:
+        """Put a connection that was looked after back to its place; without one it is the hottest."""
         with self._lock:
             if not self._is_closed:
                 self._idle.insert(min(index, len(self._idle)), connection)
@@ -243,3 +271,9 @@ class ConnectionPool(Generic[C]):
         self._idle = deque()
         self._size = self._opening = self._waiters = 0
 
+
+def _failure(error: BaseException) -> str:
+    """Return why a connection was not acquired, as telemetry names it."""
+    if isinstance(error, AcquireTimeout):
+        return "timeout"
+    return "closed" if isinstance(error, ConnectionClosed) else "connect_failed"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from tracedrpc._deadline import Deadline
-from tracedrpc.drivers.rabbit.backoff import Backoff
+from tracedrpc.drivers.rabbit.backoff import reconnect_backoff
 from tracedrpc.drivers.rabbit.errors import (
     BROKEN,
     FATAL,
@@ -90,12 +91,8 @@ class Publisher:
             failures += reason_of(failure) is not Reason.NOT_FOUND
             if retry is not None and 0 <= retry < failures:
                 raise self._failure(shipment, failure) from failure
-            backoff = backoff or self._backoff()
+            backoff = backoff or reconnect_backoff(self._options)
             self._pause(shipment, deadline, backoff.next_s(), failure)
-
-    def _backoff(self) -> Backoff:
-        options = self._options
-        return Backoff(options.kombu_reconnect_delay, options.kombu_reconnect_max_delay)
 
     def _pause(self, shipment: Shipment, deadline: Deadline, delay_s: float, failure: Exception) -> None:
         if deadline.is_expired():
@@ -103,8 +100,12 @@ class Publisher:
         self._telemetry.publish_retried(
             shipment.invocation, shipment.outgoing.routing_key, reason_of(failure).value, delay_s,
         )
+        began_ns = monotonic_ns()
         # Another attempt without time would end as a time-out and hide why there was no earlier one.
-        if self._closing.wait(min(delay_s, deadline.left_s())) or deadline.is_expired():
+        is_over = self._closing.wait(min(delay_s, deadline.left_s())) or deadline.is_expired()
+        if isinstance(failure, ConnectFailed):
+            shipment.connects(monotonic_ns() - began_ns)
+        if is_over:
             raise self._failure(shipment, failure) from failure
 
     def _failure(self, shipment: Shipment, cause: Exception) -> MessageDeliveryFailure:
@@ -117,12 +118,12 @@ class Publisher:
     def _once(self, shipment: Shipment, deadline: Deadline, *, wait: bool) -> None:
         shipment.asks()
         try:
-            link = self._borrow(deadline)
+            link = self._borrow(shipment, deadline)
         except ConnectFailed:
             shipment.reached(Stage.CONNECT)
             raise
         try:
-            shipment.holds(link.info.peer)
+            shipment.holds(link.info)
             problem = self._hand_over(link, shipment, deadline, wait=wait)
         except BaseException as error:
             self._give_up(link, error)
@@ -157,10 +158,10 @@ class Publisher:
             link.read(min(deadline.left_s(), LOOK_S))
         return True
 
-    def _borrow(self, deadline: Deadline) -> Link:
+    def _borrow(self, shipment: Shipment, deadline: Deadline) -> Link:
         """Borrow a connection that the broker has not closed meanwhile."""
         while True:
-            link = self._pool.acquire(deadline)
+            link = self._pool.acquire(deadline, shipment)
             try:
                 if not self._is_tired(link) or not link.is_stale():
                     return link

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from tracedrpc._deadline import FOREVER_S, Deadline
 from tracedrpc.drivers.rabbit.consumer import Consumer
@@ -12,10 +12,12 @@ from tracedrpc.drivers.rabbit.errors import Reason, connect_failed, reason_of
 from tracedrpc.drivers.rabbit.topology import reply_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.drivers.rabbit.connector import Connector
     from tracedrpc.drivers.rabbit.link import Delivery, Link
+    from tracedrpc.drivers.rabbit.names import Lease, QueueNames
+    from tracedrpc.drivers.rabbit.topology import Queue
     from tracedrpc.drivers.waiters import Waiters
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
@@ -36,20 +38,49 @@ class Replies:
     """
 
     def __init__(
-        self, connector: Connector, waiters: Waiters, options: Options, telemetry: Telemetry,
+        self, connector: Connector, waiters: Waiters, names: QueueNames, options: Options,
+        telemetry: Telemetry,
     ) -> None:
         self._connector = connector
         self._waiters = waiters
         self._options = options
         self._telemetry = telemetry
         self._lock = threading.Lock()
+        self._naming = threading.Lock()
         self._consumer: Consumer | None = None
         self._unacked = 0
         self._last_tag = 0
         self._ack_at = Deadline.after(0)
         self._is_closed = False
-        self._queue = reply_queue(os.urandom(16).hex(), options)
-        self.name = self._queue.name
+        self._names = names
+        self._named: tuple[Lease, Queue] | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """Return the queue's name; the first time takes one."""
+        return self._queue().name
+
+    def _queue(self) -> Queue:
+        with self._naming:
+            if self._named is None:
+                lease = self._names.lease("reply_")
+                self._named = lease, reply_queue(lease.unique, self._options)
+            return self._named[1]
+
+    def _unname(self) -> None:
+        with self._naming:
+            if self._named is not None:
+                self._named[0].release()
+
+    def is_ready(self) -> bool:
+        """Tell whether replies have begun to be received; `ensure` has nothing to do then."""
+        consumer = self._consumer
+        return consumer is not None and consumer.is_consuming()
+
+    def is_connected(self) -> bool:
+        """Tell whether the connection that replies come on lives, as far as is known."""
+        consumer = self._consumer
+        return consumer is not None and consumer.is_connected()
 
     def ensure(self, deadline: Deadline) -> None:
         """Return when replies are received; quick after the first time.
@@ -57,8 +88,7 @@ class Replies:
         Raises:
             ConnectFailed: no broker before the deadline.
         """
-        consumer = self._consumer
-        if consumer is None or not consumer.is_consuming():
+        if not self.is_ready():
             self._begun().wait_ready(deadline)
 
     def _begun(self) -> Consumer:
@@ -73,7 +103,7 @@ class Replies:
     def _start_consumer(self) -> Consumer:
         try:
             consumer = Consumer(
-                "replies", "replies", self._connector, [self._queue], self, 0,
+                "replies", "replies", self._connector, [self._queue()], self, 0,
                 self._options, self._telemetry,
             )
             consumer.start()
@@ -85,14 +115,21 @@ class Replies:
         """Let go in a child process."""
         if self._consumer is not None:
             self._consumer.forget()
+        if self._named is not None:  # without its lock, which another thread may have held at the fork
+            self._named[0].forget()
 
     def close(self) -> None:
-        """Delete the queue and end the thread."""
+        """Delete the queue, unless it is to be used again, and end the thread."""
         with self._lock:
             self._is_closed = True
             consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close()
+        self._unname()
+
+    def consuming(self, queue: Queue) -> Mapping[str, Any]:
+        """Return how to consume replies."""
+        return queue.consumer_arguments
 
     def take(self, deliveries: list[Delivery], link: Link) -> None:
         """Hand replies to those who wait; acknowledge now and then, all at once.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import queue
 import socket
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from tracedrpc import _threads
@@ -24,11 +24,11 @@ def resolve(host: str, port: int, deadline: Deadline) -> str:
     """
     if host == "localhost" or _is_numeric(host):
         return host
-    answers: SimpleQueue[str | OSError] = SimpleQueue()
+    answers: queue.SimpleQueue[str | OSError] = queue.SimpleQueue()
     _threads.start("resolver", lambda: answers.put(_look_up(host, port)))
     try:
         answer = answers.get(timeout=max(0.001, deadline.left_s()))
-    except Empty:
+    except queue.Empty:
         raise socket.gaierror(socket.EAI_AGAIN, "the resolver did not answer in time") from None
     if isinstance(answer, OSError):
         raise answer

@@ -10,11 +10,14 @@ import contextlib
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any, Final
 
+from amqp.exceptions import ChannelError
+
+from tracedrpc.drivers.rabbit.link import QueueState
 from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.wire.body import COMPRESSION, Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracedrpc.drivers.rabbit.errors import Reason
     from tracedrpc.drivers.rabbit.link import Delivery
@@ -48,6 +51,10 @@ class VirtualDelivery:
         headers.pop(COMPRESSION, None)  # kombu has decompressed the body
         return Properties(message.content_type, message.content_encoding, headers)
 
+    def stream_offset(self) -> int | None:
+        """Return None: there are no streams."""
+        return None
+
 
 class VirtualLink:
     """One connection and channel of a virtual transport; polled instead of awaited."""
@@ -61,6 +68,7 @@ class VirtualLink:
     ) -> None:
         self.info = info
         self.used_s = monotonic()
+        self.taken_ns = 0
         self.unsettled: dict[int, Shipment] = {}
         self._connection = connection
         self._channel = connection.channel()
@@ -94,13 +102,21 @@ class VirtualLink:
         """Delete a queue of ours."""
         self._channel.queue_delete(name)
 
+    def look_at(self, queue: str, timeout_s: float) -> QueueState:  # noqa: ARG002 - cannot block
+        """Ask how a queue stands; nobody counts its consumers."""
+        try:
+            found = self._channel.queue_declare(queue, passive=True)
+        except ChannelError:
+            return QueueState(exists=False)
+        return QueueState(exists=True, messages=found.message_count, consumers=None)
+
     def publish(self, shipment: Shipment, timeout_s: float) -> None:  # noqa: ARG002 - cannot block
         """Hand a message to the transport; it counts as confirmed."""
         outgoing = shipment.outgoing
         self._declare_exchange(outgoing.exchange)
         message = self._channel.prepare_message(
             outgoing.body.decode(), content_type="application/json", content_encoding="utf-8",
-            headers=dict(outgoing.headers), properties={"message_id": outgoing.message_id},
+            headers=dict(shipment.headers()), properties={"message_id": outgoing.message_id},
         )
         shipment.attempts += 1
         self._channel.basic_publish(message, outgoing.exchange.name, outgoing.routing_key)
@@ -138,7 +154,7 @@ class VirtualLink:
         """Limit what is delivered ahead."""
         self._channel.basic_qos(0, count, False)
 
-    def consume(self, queue: str) -> None:
+    def consume(self, queue: str, arguments: Mapping[str, Any]) -> None:  # noqa: ARG002 - RabbitMQ's
         """Consume from a queue."""
         self._channel.basic_consume(
             queue, no_ack=False, callback=lambda message: self._received(queue, message), consumer_tag=queue,

@@ -1,0 +1,73 @@
+"""What the fifteen tests share: one receiver, and pairs of processes, for the whole session."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.telemetry.fifteen.stages import Pair, Pairs, Scene
+from tests.telemetry.fifteen.stories import Teller
+from tests.telemetry.otlp_receiver import OtlpReceiver
+from tracedrpc_console import broker as brokers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tracedrpc_console.broker import Broker
+
+NEVER_MS = "1000000"
+"""No phase takes that long: what is shown depends on the detail alone, on a busy machine too."""
+
+
+@pytest.fixture(scope="session")
+def otlp() -> Iterator[OtlpReceiver]:
+    """Give the receiver that all processes export to."""
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def pairs(otlp: OtlpReceiver, rabbit_url: str) -> Iterator[Pairs]:
+    """Give a pair of processes for each detail, and one with nothing set."""
+    with Pairs(otlp, {
+        "default": {},
+        "standard": {"TRACEDRPC_TRACING": "standard", "TRACEDRPC_PHASE_MIN_MS": NEVER_MS},
+        "full": {"TRACEDRPC_TRACING": "full"},
+    }) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def mortal(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """Give a RabbitMQ node of these tests' own, to be killed and to have users of its own."""
+    request.getfixturevalue("broker")  # who has none at all skips, or fails in CI
+    with brokers.broker(None) as running:
+        yield running
+
+
+@pytest.fixture
+def pair(pairs: Pairs) -> Pair:
+    """Return the pair with nothing set."""
+    return pairs["default"]
+
+
+@pytest.fixture
+def make_scene(rabbit_url: str) -> Iterator[Callable[[Pair], Scene]]:
+    """Give a function that makes scenes of a pair; they end with the test."""
+    with ExitStack() as ends:
+        yield lambda pair: ends.enter_context(Scene(pair, rabbit_url))
+
+
+@pytest.fixture
+def scene(pair: Pair, rabbit_url: str) -> Iterator[Scene]:
+    """Give a scene of the pair with nothing set."""
+    with Scene(pair, rabbit_url) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def teller(pairs: Pairs, rabbit_url: str) -> Teller:
+    """Return who plays each scenario once, at both details, and remembers its trace."""
+    return Teller(pairs.several("standard", "full"), rabbit_url)

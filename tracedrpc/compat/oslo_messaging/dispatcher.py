@@ -1,0 +1,5 @@
+"""`oslo_messaging.dispatcher`."""
+
+from tracedrpc.rpc.dispatcher import DispatcherBase
+
+__all__ = ["DispatcherBase"]

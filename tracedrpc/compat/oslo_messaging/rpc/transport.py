@@ -1,0 +1,5 @@
+"""`oslo_messaging.rpc.transport`."""
+
+from tracedrpc.rpc.transport import get_rpc_transport
+
+__all__ = ["get_rpc_transport"]

@@ -1,0 +1,5 @@
+"""`oslo_messaging.target`."""
+
+from tracedrpc.target import Target
+
+__all__ = ["Target"]
