@@ -48,6 +48,10 @@ class Phase(StrEnum):
     """Decoding and deserializing the result."""
 
 
+Cut = tuple[Phase, int]
+"""A phase and when it ended, monotonic ns; 0 when it was not reached."""
+
+
 class Anatomy(NamedTuple):
     """The phases of one call, in ns. A tuple, because it is made for each and that is quicker.
 
@@ -83,65 +87,100 @@ def anatomy_of(invocation: Invocation, clocks: Clocks = CLOCKS) -> Anatomy:
 
 
 def _dissect(invocation: Invocation, clocks: Clocks) -> Anatomy:
-    ended_ns = invocation.ended_ns or monotonic_ns()
-    cuts = _Cuts(invocation.started_ns, ended_ns)
-    cuts.until(Phase.PREPARE, invocation.acquire_ns)
-    _cut_acquire(cuts, invocation)
-    replied_ns = invocation.replied_ns
+    # One list of cuts and one loop over it: this is done for each call that anybody looks at.
+    started_ns, ended_ns = invocation.started_ns, invocation.ended_ns or monotonic_ns()
+    elapsed_ns = ended_ns - started_ns
+    if not invocation.acquired_ns:
+        return Anatomy(_divide(started_ns, ended_ns, _before_publish(invocation, ended_ns)), elapsed_ns)
+    cuts = _before_publish(invocation, ended_ns)
+    replied_ns, arrived_ns = invocation.replied_ns, invocation.published_ns
     times = invocation.server_times if replied_ns else None
-    arrived_ns = invocation.published_ns
     back_ns, skew_ns, quality = 0, None, None
     if times is not None and arrived_ns:
         back_ns, skew_ns, quality = _way_back(invocation, times, clocks)
         # The server may have it, and even be done, before the publisher's thread runs again.
         arrived_ns = min(arrived_ns, replied_ns - back_ns - times.total_us * 1000)
-    _cut_publish(cuts, invocation, arrived_ns)
-    if not invocation.published_ns or cuts.is_over():
-        return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
+    if not _publish(invocation, cuts, arrived_ns, ended_ns):
+        return Anatomy(_divide(started_ns, ended_ns, cuts), elapsed_ns)
     if invocation.request.mode is not Mode.CALL:
-        cuts.rest(Phase.CONFIRM)
-        return Anatomy(cuts.closed(), ended_ns - invocation.started_ns)
-    sent_ns = cuts.at_ns
-    wait_ns = (replied_ns or ended_ns) - sent_ns
+        return Anatomy(_divide(started_ns, ended_ns, cuts, Phase.CONFIRM), elapsed_ns)
+    sent_ns = min(max(arrived_ns, invocation.acquired_ns), ended_ns)
     if times is None:
-        cuts.until(_unanswered(invocation), replied_ns or ended_ns)
+        cuts.append((_unanswered(invocation), replied_ns or ended_ns))
     else:
-        _cut_wait(cuts, times, replied_ns, back_ns)
-    cuts.until(Phase.WAKEUP, invocation.woken_ns)
-    cuts.rest(Phase.FINISH if replied_ns else _unanswered(invocation))
+        _wait(cuts, times, replied_ns, back_ns, sent_ns)
+    cuts.append((Phase.WAKEUP, invocation.woken_ns))
     return Anatomy(
-        cuts.closed(), ended_ns - invocation.started_ns, max(0, wait_ns),
+        _divide(started_ns, ended_ns, cuts, Phase.FINISH if replied_ns else _unanswered(invocation)),
+        elapsed_ns, max(0, (replied_ns or ended_ns) - sent_ns),
         times.total_us * 1000 if times else 0, skew_ns, quality,
     )
 
 
-def _cut_acquire(cuts: _Cuts, invocation: Invocation) -> None:
+def _divide(started_ns: int, ended_ns: int, cuts: list[Cut], rest: Phase | None = None) -> dict[Phase, int]:
+    """Divide the span of a call, forward only, so that the phases add up whatever the stamps say.
+
+    Args:
+        started_ns: when it began.
+        ended_ns: when it ended.
+        cuts: phases with the stamps of their ends; 0 means that one was not reached.
+        rest: whose the time is that is left; None is the last one's.
+    """
+    phases: dict[Phase, int] = {}
+    at_ns = started_ns
+    for phase, stamp_ns in cuts:
+        until_ns = ended_ns if stamp_ns > ended_ns else stamp_ns  # noqa: FURB136 - `min` takes thrice as long
+        if until_ns > at_ns:
+            phases[phase] = phases.get(phase, 0) + until_ns - at_ns
+            at_ns = until_ns
+        elif stamp_ns and phase not in phases:
+            phases[phase] = 0
+    if at_ns < ended_ns:
+        last = rest or next(reversed(phases), Phase.PREPARE)
+        phases[last] = phases.get(last, 0) + ended_ns - at_ns
+    return phases
+
+
+def _before_publish(invocation: Invocation, ended_ns: int) -> list[Cut]:
     """Divide the time until a connection was held into connecting and mere waiting."""
-    if not invocation.acquire_ns:
-        cuts.rest(Phase.PREPARE)
-        return
-    until_ns = invocation.acquired_ns or cuts.ended_ns
-    connect_ns = min(invocation.connect_ns, until_ns - cuts.at_ns)
+    acquire_ns, held_ns = invocation.acquire_ns, invocation.acquired_ns or ended_ns
+    if not acquire_ns:
+        return [(Phase.PREPARE, ended_ns)]
+    cuts = [(Phase.PREPARE, acquire_ns)]
     if invocation.connect_ns:
-        cuts.until(Phase.CONNECT, cuts.at_ns + connect_ns)
+        cuts.append((Phase.CONNECT, min(acquire_ns + invocation.connect_ns, held_ns)))
     is_connecting = not invocation.acquired_ns and invocation.stage is Stage.CONNECT
-    cuts.until(Phase.CONNECT if is_connecting else Phase.ACQUIRE, until_ns)
+    cuts.append((Phase.CONNECT if is_connecting else Phase.ACQUIRE, held_ns))
+    return cuts
 
 
-def _cut_publish(cuts: _Cuts, invocation: Invocation, arrived_ns: int) -> None:
-    if cuts.is_over():
-        return
+def _publish(invocation: Invocation, cuts: list[Cut], arrived_ns: int, ended_ns: int) -> bool:
+    """Add the publish; return whether the message was taken, and there is more to tell."""
     returned_ns = invocation.returned_ns
-    if returned_ns:
-        cuts.until(Phase.PUBLISH, returned_ns)
-        is_taken = bool(invocation.replied_ns) or invocation.stage is not Stage.UNROUTABLE
-        cuts.until(Phase.UNROUTABLE, arrived_ns if is_taken else cuts.ended_ns)
-    else:
-        cuts.until(Phase.PUBLISH, arrived_ns or cuts.ended_ns)
+    if not returned_ns:
+        cuts.append((Phase.PUBLISH, arrived_ns or ended_ns))
+        return arrived_ns > 0
+    is_taken = bool(invocation.replied_ns) or invocation.stage is not Stage.UNROUTABLE
+    cuts += ((Phase.PUBLISH, returned_ns), (Phase.UNROUTABLE, arrived_ns if is_taken else ended_ns))
+    return is_taken and arrived_ns > 0
 
 
 def _unanswered(invocation: Invocation) -> Phase:
     return Phase.CONFIRM if invocation.stage is Stage.CONFIRM else Phase.REMOTE
+
+
+def _wait(cuts: list[Cut], times: ServerTimes, replied_ns: int, back_ns: int, sent_ns: int) -> None:
+    """Divide the wait for the reply: the request's way, the server's own durations, the reply's way."""
+    left_ns = replied_ns - back_ns
+    delivered_ns = max(left_ns - times.total_us * 1000, sent_ns)
+    handler_ns = delivered_ns + times.wait_us * 1000
+    cuts += (
+        (Phase.QUEUE, delivered_ns),
+        (Phase.DISPATCH, handler_ns),
+        (Phase.HANDLER, handler_ns + times.handler_us * 1000),
+        (Phase.REPLY, left_ns),
+        (Phase.RETURN, replied_ns),
+    )
 
 
 def _way_back(
@@ -165,48 +204,3 @@ def _way_back(
     if quality is Quality.ESTIMATED:
         return min(back_ns, told_ns), skew_ns, quality  # our own stamp is worth more than a guess
     return min(back_ns, ways_ns), None, quality
-
-
-def _cut_wait(cuts: _Cuts, times: ServerTimes, replied_ns: int, back_ns: int) -> None:
-    """Divide the wait for the reply: the request's way, the server's own durations, the reply's way."""
-    cuts.until(Phase.QUEUE, replied_ns - back_ns - times.total_us * 1000)
-    cuts.until(Phase.DISPATCH, cuts.at_ns + times.wait_us * 1000)
-    cuts.until(Phase.HANDLER, cuts.at_ns + times.handler_us * 1000)
-    cuts.until(Phase.REPLY, replied_ns - back_ns)
-    cuts.until(Phase.RETURN, replied_ns)
-
-
-class _Cuts:
-    """Cuts the span of a call into phases, forward only, so that they add up whatever the stamps say."""
-
-    __slots__ = ("at_ns", "ended_ns", "phases")
-
-    def __init__(self, started_ns: int, ended_ns: int) -> None:
-        self.at_ns = started_ns
-        self.ended_ns = ended_ns
-        self.phases: dict[Phase, int] = {}
-
-    def until(self, phase: Phase, stamp_ns: int) -> None:
-        """Give the time up to a stamp to a phase; 0 means that it was not reached."""
-        if not stamp_ns:
-            return
-        took_ns = min(stamp_ns, self.ended_ns) - self.at_ns
-        if took_ns > 0:
-            self.phases[phase] = self.phases.get(phase, 0) + took_ns
-            self.at_ns += took_ns
-        else:
-            self.phases.setdefault(phase, 0)
-
-    def rest(self, phase: Phase) -> None:
-        """Give what is left to a phase; when nothing is, it was not reached."""
-        if not self.is_over():
-            self.until(phase, self.ended_ns)
-
-    def is_over(self) -> bool:
-        """Tell whether nothing is left."""
-        return self.at_ns >= self.ended_ns
-
-    def closed(self) -> dict[Phase, int]:
-        """Return the phases; time that no phase has asked for belongs to the last one."""
-        self.rest(next(reversed(self.phases), Phase.PREPARE))
-        return self.phases

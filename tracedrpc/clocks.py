@@ -64,7 +64,10 @@ class Clocks:
         self._former.clear()
 
     def _learn(self, server: str, low_ns: int, high_ns: int, at_ns: int) -> tuple[int, int]:
-        recent = _met(self._recent.get(server), low_ns, high_ns) or Interval(low_ns, high_ns, at_ns)
+        known = self._recent.get(server)
+        if known is not None and server not in self._former and _is_old(known, low_ns, high_ns, at_ns):
+            return known.low_ns, known.high_ns
+        recent = _met(known, low_ns, high_ns) or Interval(low_ns, high_ns, at_ns)
         if at_ns - recent.at_ns > WINDOW_NS:
             # What was learnt in this window helps during the next one, and is then forgotten.
             self._former[server] = recent
@@ -77,6 +80,11 @@ class Clocks:
             former = None
         both = _met(former, recent.low_ns, recent.high_ns) or recent
         return both.low_ns, both.high_ns
+
+
+def _is_old(known: Interval, low_ns: int, high_ns: int, at_ns: int) -> bool:
+    """Tell whether an interval is no narrower than what is known: nearly all tell nothing new."""
+    return low_ns <= known.low_ns and known.high_ns <= high_ns and at_ns - known.at_ns <= WINDOW_NS
 
 
 def _met(known: Interval | None, low_ns: int, high_ns: int) -> Interval | None:

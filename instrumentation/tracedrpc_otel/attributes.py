@@ -14,14 +14,13 @@ from opentelemetry.trace import SpanKind
 from tracedrpc import semconv as names
 from tracedrpc._safe import SafeText, safe
 from tracedrpc.message import Mode
-from tracedrpc_otel.records import Start, word
+from tracedrpc_otel.records import Fixed, Start, word
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from tracedrpc.driver import Incoming
     from tracedrpc.message import Invocation
-    from tracedrpc_otel.records import Attributes
 
 TABLE_LIMIT: Final = 1000
 NAME_LIMIT: Final = 128
@@ -122,7 +121,7 @@ def method_name(topic: str | None, namespace: str | None, method: str) -> SafeTe
 
 
 def _other(start: Start, method: SafeText) -> Start:
-    attributes = {**start.attributes, names.RPC_METHOD_ORIGINAL: method}
+    attributes = Fixed({**start.attributes, names.RPC_METHOD_ORIGINAL: method})
     return Start(start.name, start.kind, attributes, start.rpc_method)
 
 
@@ -140,21 +139,21 @@ def _server_start(method: SafeText, mode: Mode, system: str) -> Start:
     return Start(f"process {method}", SpanKind.CONSUMER, attributes, method)
 
 
-def _rpc(method: SafeText) -> Attributes:
-    return {
+def _rpc(method: SafeText) -> Fixed:
+    return Fixed({
         names.RPC_SYSTEM: _SYSTEM,
         names.RPC_METHOD: method,
         names.MODE: word(Mode.CALL),
-    }
+    })
 
 
 def _messaging(
     system: str, method: SafeText, mode: Mode, operation: SafeText, operation_type: SafeText,
-) -> Attributes:
-    return {
+) -> Fixed:
+    return Fixed({
         names.MESSAGING_SYSTEM: safe(system),
         names.OPERATION_NAME: operation,
         names.OPERATION_TYPE: operation_type,
         names.RPC_METHOD: method,  # the one key that finds calls and casts of a method alike
         names.MODE: word(mode),
-    }
+    })

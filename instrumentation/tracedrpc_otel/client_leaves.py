@@ -16,7 +16,15 @@ from tracedrpc.anatomy import Phase, anatomy_of
 from tracedrpc.exceptions import MessageDeliveryFailure, MessageUndeliverable
 from tracedrpc.message import Stage
 from tracedrpc_otel.connection_leaves import GAP_NS, acquire
-from tracedrpc_otel.destinations import REPLY_TEMPLATE, publish, reply_queued, reply_received, template
+from tracedrpc_otel.destinations import (
+    REPLY_TEMPLATE,
+    conversation,
+    message_ids,
+    publish,
+    reply_queued,
+    reply_received,
+    template,
+)
 from tracedrpc_otel.outcomes import is_timeout
 from tracedrpc_otel.records import EventRecord, SpanRecord
 from tracedrpc_otel.settings import ReplyWait
@@ -93,8 +101,8 @@ def _publish(
     where = template(invocation)
     return SpanRecord(
         f"publish {where}", SpanKind.CLIENT, start_ns, end_ns,
-        _publish_attributes(ended, where, failure), failure, events,
-        children=_reconnects(ended, way, failure),
+        _publish_attributes(ended, failure), failure, events,
+        children=_reconnects(ended, way, failure), fixed=publish(invocation, where),
     )
 
 
@@ -107,9 +115,9 @@ def _died_publishing(ended: Ended) -> bool:
     return not invocation.published_ns or (error is not None and is_unroutable)
 
 
-def _publish_attributes(ended: Ended, where: SafeText, failure: SafeText | None) -> Attributes:
+def _publish_attributes(ended: Ended, failure: SafeText | None) -> Attributes:
     invocation = ended.invocation
-    attributes = publish(invocation, where)
+    attributes = message_ids(invocation)
     tell_delivery(invocation, attributes)
     if ended.is_full:
         attributes[names.BODY_SIZE] = invocation.body_bytes
@@ -172,6 +180,7 @@ def _receive(ended: Ended) -> SpanRecord | None:
     return SpanRecord(
         f"receive {REPLY_TEMPLATE}", SpanKind.CLIENT, start_ns, end_ns,
         _receive_attributes(invocation, failure), failure,
+        fixed=reply_received(invocation.system, invocation.reply_queue),
     )
 
 
@@ -181,7 +190,7 @@ def _is_given_up(ended: Ended) -> bool:
 
 
 def _receive_attributes(invocation: Invocation, failure: SafeText | None) -> Attributes:
-    attributes = reply_received(invocation.system, invocation.reply_queue, invocation.request.msg_id)
+    attributes = conversation(invocation.request.msg_id)
     if invocation.heartbeats:
         attributes[names.HEARTBEAT_COUNT] = invocation.heartbeats
     if failure is None:

@@ -12,7 +12,7 @@ from tracedrpc.message import Mode
 from tracedrpc.story import where_spent
 from tracedrpc_otel import oslo_names, phases
 from tracedrpc_otel.client_leaves import Ended, leaves_of_call, leaves_of_cast, tell_delivery
-from tracedrpc_otel.destinations import broker, sent_to
+from tracedrpc_otel.destinations import sent_to, shared_broker
 from tracedrpc_otel.heartbeats import Heartbeats
 from tracedrpc_otel.outcomes import (
     STORY_LIMIT,
@@ -85,7 +85,8 @@ class CallScope(SpanScope["Invocation"]):
             if kit.draws_leaves:
                 self._draw(invocation, live, end_wall_ns)
         finally:
-            live.finish(Ending(end_wall_ns, attributes, failure, events=events))
+            fixed = shared_broker(invocation.peer, invocation.address)
+            live.finish(Ending(end_wall_ns, attributes, failure, events=events, fixed=fixed))
 
     # ---- what is told -------------------------------------------------------------------------
 
@@ -135,7 +136,7 @@ class CallScope(SpanScope["Invocation"]):
 
 def _identity(invocation: Invocation) -> Attributes:
     request = invocation.request
-    attributes = broker(invocation.peer, invocation.address)
+    attributes: Attributes = {}
     if request.msg_id:
         attributes[names.MSG_ID] = safe(request.msg_id)
     if request.target.server:

@@ -180,7 +180,7 @@ def configure(
         if any(signal.provider is not None for signal in configured.signals.values()):
             configured.begin(redact)
             _configured = configured
-        traced = telemetry()
+        traced = telemetry(configured.signals[TRACES].sink)
         if traced is not None:
             install(traced)
         return configured

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tracedrpc import semconv as names
 from tracedrpc._safe import SafeText, safe
 from tracedrpc.message import Mode
-from tracedrpc_otel.records import word
+from tracedrpc_otel.records import Fixed, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,24 +68,34 @@ def _queue_template(exchange: str, routing_key: str, topic: str) -> SafeText:
     return destination(exchange, f"{topic}.{{server}}" if is_directed else routing_key)
 
 
-def publish(invocation: Invocation, template: SafeText) -> Attributes:
-    """Return what the conventions for messaging say about the publish of one request."""
-    attributes = _publish(invocation.system, invocation.peer, invocation.address).copy()
-    attributes |= _sent_to(invocation.exchange, invocation.routing_key, template)
-    attributes[names.MESSAGE_ID] = safe(invocation.request.unique_id)
-    if invocation.request.msg_id:
-        attributes[names.CONVERSATION_ID] = safe(invocation.request.msg_id)
-    return attributes
+def publish(invocation: Invocation, template: SafeText) -> Fixed:
+    """Return what the conventions for messaging say about the publish of all such requests."""
+    return _publish(
+        invocation.system, invocation.peer, invocation.address,
+        invocation.exchange, invocation.routing_key, template,
+    )
 
 
 @lru_cache(_MOST)
-def _publish(system: str, peer: str, address: str) -> Attributes:
-    return {
+def _publish(
+    system: str, peer: str, address: str, exchange: str, routing_key: str, template: SafeText,
+) -> Fixed:
+    return Fixed({
         names.MESSAGING_SYSTEM: safe(system),
         names.OPERATION_NAME: _PUBLISH,
         names.OPERATION_TYPE: _SEND,
-        **broker(peer, address),
-    }
+        **_broker(peer, address),
+        **_sent_to(exchange, routing_key, template),
+    })
+
+
+def message_ids(invocation: Invocation) -> Attributes:
+    """Return which message it was, and of which conversation."""
+    request = invocation.request
+    attributes: Attributes = {names.MESSAGE_ID: safe(request.unique_id)}
+    if request.msg_id:
+        attributes[names.CONVERSATION_ID] = safe(request.msg_id)
+    return attributes
 
 
 def sent_to(invocation: Invocation) -> Attributes:
@@ -120,14 +130,14 @@ def received_from(incoming: Incoming) -> Attributes:
 # ---- replies ----------------------------------------------------------------------------------
 
 
-def reply_received(system: str, queue: str, msg_id: str | None) -> Attributes:
-    """Return what the conventions for messaging say about the receiving of a reply."""
-    return _reply(system, _RECEIVE, _RECEIVE, queue) | _conversation(msg_id)
+def reply_received(system: str, queue: str) -> Fixed:
+    """Return what the conventions for messaging say about the receiving of all replies of a queue."""
+    return _reply(system, _RECEIVE, _RECEIVE, queue)
 
 
-def reply_published(system: str, queue: str | None, msg_id: str | None) -> Attributes:
-    """Return what the conventions for messaging say about the publish of a reply."""
-    return _reply(system, _PUBLISH, _SEND, queue or "") | _conversation(msg_id)
+def reply_published(system: str, queue: str | None) -> Fixed:
+    """Return what the conventions for messaging say about the publish of all replies to a queue."""
+    return _reply(system, _PUBLISH, _SEND, queue or "")
 
 
 def reply_queued(system: str, queue: str, quality: Quality) -> Attributes:
@@ -155,7 +165,7 @@ def request_queued(incoming: Incoming, quality: Quality) -> Attributes:
 
 
 @lru_cache(_MOST)
-def _reply(system: str, operation: SafeText, operation_type: SafeText, queue: str) -> Attributes:
+def _reply(system: str, operation: SafeText, operation_type: SafeText, queue: str) -> Fixed:
     attributes: Attributes = {
         names.MESSAGING_SYSTEM: safe(system),
         names.OPERATION_NAME: operation,
@@ -165,10 +175,11 @@ def _reply(system: str, operation: SafeText, operation_type: SafeText, queue: st
     }
     if queue:
         attributes[names.DESTINATION] = safe(queue)
-    return attributes
+    return Fixed(attributes)
 
 
-def _conversation(msg_id: str | None) -> Attributes:
+def conversation(msg_id: str | None) -> Attributes:
+    """Return which call a reply belongs to."""
     return {names.CONVERSATION_ID: safe(msg_id)} if msg_id else {}
 
 
@@ -182,16 +193,21 @@ def broker(peer: str, address: str) -> Attributes:
         peer: "host:port".
         address: the network address, "" when it is not known.
     """
-    return _broker(peer, address).copy()
+    return dict(_broker(peer, address))
+
+
+def shared_broker(peer: str, address: str) -> Fixed:
+    """Return the same, to be shared."""
+    return _broker(peer, address)
 
 
 def address_attributes(peer: str) -> Attributes:
     """Return `server.address` and `server.port` of "host:port", a broker as configured."""
-    return _broker(peer, "").copy()
+    return dict(_broker(peer, ""))
 
 
 @lru_cache(_MOST)
-def _broker(peer: str, address: str) -> Attributes:
+def _broker(peer: str, address: str) -> Fixed:
     host, _, port = peer.rpartition(":")
     has_port = bool(host) and port.isdecimal()
     attributes: Attributes = {}
@@ -203,4 +219,4 @@ def _broker(peer: str, address: str) -> Attributes:
         attributes[names.PEER_ADDRESS] = safe(address)
         if has_port:
             attributes[names.PEER_PORT] = int(port)
-    return attributes
+    return Fixed(attributes)

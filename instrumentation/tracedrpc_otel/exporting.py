@@ -50,6 +50,12 @@ class ForkProof(Generic[Exporter]):
             self._pid = os.getpid()
         return self._exporter
 
+    def wrap(self, wrapper: Callable[[Exporter], Any]) -> None:
+        """Put something round the exporter, and round that of a child; before the first use."""
+        make = self._make
+        self._make = lambda: wrapper(make())
+        self._exporter = wrapper(self._exporter)
+
     def export(self, *items: Any, **options: Any) -> bool:
         """Export on the thread that calls; return whether it arrived. Raises what the exporter raises."""
         if self._is_warm:

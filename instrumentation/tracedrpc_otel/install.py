@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from tracedrpc_otel.sink import Sink
 
-def telemetry() -> OTelTelemetry | None:
+
+def telemetry(sink: Sink | None = None) -> OTelTelemetry | None:
     """Return what tracedrpc is to use, or None when tracing is switched off.
 
     The entry point `tracedrpc.telemetry`; the first transport calls it.
+
+    Args:
+        sink: where spans go; None makes them with the global tracer provider, whenever it is set.
     """
-    return None if settings.is_disabled() else OTelTelemetry()
+    return None if settings.is_disabled() else OTelTelemetry(sink)
 
 
 def instrument(

@@ -24,6 +24,21 @@ Attributes = dict[str, Value]
 _NO_ATTRIBUTES: Final[Mapping[str, Value]] = MappingProxyType({})
 
 
+class Fixed(dict[str, Value]):
+    """Attributes that many spans share, made once and never changed; each is only itself.
+
+    So that what a sink makes of them can be made once too.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a dict has none, because dicts change
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+
+NOTHING_FIXED: Final = Fixed()
+
+
 def word(member: StrEnum) -> SafeText:
     """Return the value of one of our enumerations, which is a constant."""
     return SafeText(member.value)
@@ -60,11 +75,12 @@ class SpanRecord(NamedTuple):
     Attributes:
         name, kind: as on the span.
         start_ns, end_ns: wall clock, ns since 1970.
-        attributes: all of them.
+        attributes: those that are its own.
         failure: None leaves the status unset; else it is ERROR with this description.
         events: in the order they happened.
         links: contexts of spans that this one has to do with.
         children: finished spans below it.
+        fixed: attributes that it shares with others of its kind; none is among `attributes`.
     """
 
     name: str
@@ -76,6 +92,11 @@ class SpanRecord(NamedTuple):
     events: tuple[EventRecord, ...] = ()
     links: tuple[SpanContext, ...] = ()
     children: tuple[SpanRecord, ...] = ()
+    fixed: Fixed = NOTHING_FIXED
+
+    def all_attributes(self) -> Mapping[str, Value]:
+        """Return shared and own attributes together."""
+        return {**self.fixed, **self.attributes} if self.fixed else self.attributes
 
 
 class Ending(NamedTuple):
@@ -87,6 +108,7 @@ class Ending(NamedTuple):
         failure: None leaves the status unset; else it is ERROR with this description.
         name: a better name than the one given at the start, or None.
         events: to add before the end.
+        fixed: attributes to add that it shares with others; none is among `attributes`.
     """
 
     end_ns: int
@@ -94,6 +116,7 @@ class Ending(NamedTuple):
     failure: SafeText | None = None
     name: str | None = None
     events: tuple[EventRecord, ...] = ()
+    fixed: Fixed = NOTHING_FIXED
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +132,6 @@ class Start:
 
     name: str
     kind: SpanKind
-    attributes: Mapping[str, Value]
+    attributes: Fixed
     rpc_method: SafeText
     is_kept: bool = False

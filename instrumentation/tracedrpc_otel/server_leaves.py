@@ -12,7 +12,13 @@ from tracedrpc.exceptions import EncodeError
 from tracedrpc_otel.answered import function_name
 from tracedrpc_otel.attributes import NAME_LIMIT
 from tracedrpc_otel.connection_leaves import GAP_NS
-from tracedrpc_otel.destinations import REPLY_TEMPLATE, queue_template, reply_published, request_queued
+from tracedrpc_otel.destinations import (
+    REPLY_TEMPLATE,
+    conversation,
+    queue_template,
+    reply_published,
+    request_queued,
+)
 from tracedrpc_otel.outcomes import error_type
 from tracedrpc_otel.records import SpanRecord
 
@@ -79,7 +85,8 @@ def publish_reply(
     return SpanRecord(
         f"publish {REPLY_TEMPLATE}", SpanKind.PRODUCER,
         timeline.wall_ns(timeline.replied_ns), timeline.wall_ns(timeline.handed_ns),
-        reply_published(incoming.system, received.reply_queue, received.msg_id), None, events,
+        conversation(received.msg_id), None, events,
+        fixed=reply_published(incoming.system, received.reply_queue),
         children=() if way is None else way.connects(
             timeline.wall_ns, None, least_ns=least_ns, since_ns=timeline.replied_ns,
         ),

@@ -36,6 +36,13 @@ class ReplyWait(StrEnum):
     OFF = "off"
 
 
+class Spans(StrEnum):
+    """Who makes spans where `configure` made the provider: we write their bytes, or the SDK makes them."""
+
+    NATIVE = "native"
+    SDK = "sdk"
+
+
 class Relation(StrEnum):
     """How the span of a cast's receiver belongs to its sender's: as its child, or by a link."""
 
@@ -64,6 +71,7 @@ class Settings:
         reply_wait: how the wait for a reply is drawn.
         cast_trace_mode: how a cast's receiver belongs to its sender.
         fanout_trace_mode: how a fanout's receivers belong to their sender.
+        spans: who makes them where `configure` made the provider; elsewhere always the SDK.
         capture: what else may be told, field by field: "args.<name>", "context.<key>", "result",
             "exception.message", "remote.traceback".
         baggage: keys of OpenTelemetry's baggage that may travel.
@@ -78,6 +86,7 @@ class Settings:
     reply_wait: ReplyWait = ReplyWait.LEG
     cast_trace_mode: Relation = Relation.PARENT
     fanout_trace_mode: Relation = Relation.PARENT
+    spans: Spans = Spans.NATIVE
     capture: frozenset[str] = frozenset()
     baggage: frozenset[str] = frozenset()
 
@@ -96,6 +105,7 @@ class Settings:
             reply_wait=_choice(ReplyWait, said["reply_wait"], ReplyWait.LEG),
             cast_trace_mode=_choice(Relation, said["cast_trace_mode"], Relation.PARENT),
             fanout_trace_mode=_choice(Relation, said["fanout_trace_mode"], Relation.PARENT),
+            spans=_choice(Spans, said["spans"], Spans.NATIVE),
             capture=_words(said["capture"]),
             baggage=_words(said["baggage"]),
         )

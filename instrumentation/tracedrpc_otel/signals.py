@@ -14,18 +14,23 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits
 
 from tracedrpc_otel import exporting
 from tracedrpc_otel.exporting import LOGS, METRICS, TRACES, ForkProof
 from tracedrpc_otel.log_export import LogProcessor
 from tracedrpc_otel.metric_export import PeriodicOutlet
+from tracedrpc_otel.native_sink import NativeSink
+from tracedrpc_otel.own_provider import OwnProvider
+from tracedrpc_otel.settings import Settings, Spans
 from tracedrpc_otel.span_export import BatchProcessor
+from tracedrpc_otel.span_sending import SpanSender, can_send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tracedrpc_otel.outlets import Outlet
+    from tracedrpc_otel.outlets import BatchOutlet, Outlet
+    from tracedrpc_otel.sink import Sink
 
     Attribute = str | bool | int | float
 
@@ -42,12 +47,14 @@ class Signal:
         provider: the provider made here, or None when none was.
         reason: why none was made, or "".
         outlets: where it leaves the process; one for each exporter.
+        sink: of traces, what writes our spans; None leaves them to the SDK.
     """
 
     name: str
     provider: Any = None
     reason: str = ""
     outlets: tuple[Outlet, ...] = ()
+    sink: Sink | None = None
 
     @property
     def dropped(self) -> int:
@@ -60,14 +67,39 @@ class Signal:
         return sum(outlet.exported for outlet in self.outlets)
 
 
-def make_traces(resource: Resource, exporters: list[ForkProof[Any]]) -> Signal:
-    """Return a tracer provider, not made the global one."""
-    # None of them is shut down at exit by the SDK, which has no bound for it.
-    provider = TracerProvider(resource=resource, span_limits=_limits(), shutdown_on_exit=False)
-    processors = [BatchProcessor(exporter) for exporter in exporters]
+def make_traces(
+    resource: Resource, exporters: list[ForkProof[Any]], spans: Spans | None = None,
+) -> Signal:
+    """Return a tracer provider, not made the global one.
+
+    Args:
+        resource: what its spans say of this process.
+        exporters: where they go.
+        spans: who makes ours; None is what the environment says.
+    """
+    provider = OwnProvider(resource, _limits())
+    wanted = spans or Settings.from_environment().spans
+    is_native = wanted is Spans.NATIVE and bool(exporters) and all(can_send(one.get()) for one in exporters)
+    for one in exporters if is_native else ():
+        one.wrap(lambda exporter: SpanSender(exporter, lambda: provider.resource))
+    processors = [BatchProcessor(one) for one in exporters]
     for processor in processors:
-        provider.add_span_processor(processor)
-    return Signal(TRACES, provider, outlets=tuple(processor.outlet for processor in processors))
+        provider.add_own(processor)
+    outlets = tuple(processor.outlet for processor in processors)
+    sink = NativeSink(provider, _put_into(outlets)) if is_native else None
+    return Signal(TRACES, provider, outlets=outlets, sink=sink)
+
+
+def _put_into(outlets: tuple[BatchOutlet[Any], ...]) -> Callable[[bytes], None]:
+    """Return a function that gives a written span to every outlet."""
+    if len(outlets) == 1:
+        return outlets[0].put
+
+    def put(span: bytes) -> None:
+        for outlet in outlets:
+            outlet.put(span)
+
+    return put
 
 
 def make_metrics(resource: Resource, exporters: list[ForkProof[Any]]) -> Signal:

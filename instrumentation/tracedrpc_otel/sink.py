@@ -130,6 +130,8 @@ class SdkSpan:
             self._span.update_name(ending.name)
         for record in ending.events:
             add_event(self._span, record)
+        if ending.fixed:
+            self._span.set_attributes(ending.fixed)
         if ending.attributes:
             self._span.set_attributes(ending.attributes)
         if ending.failure is not None:
@@ -159,7 +161,7 @@ class SdkSink:
         tracer = self._tracer
         if forced:
             tracer = _recording(tracer)
-            parent, links = _apart(parent, links)
+            parent, links = apart(parent, links)
         span = tracer.start_span(
             start.name, parent, start.kind, start.attributes, _links(links), start_time=start_ns,
         )
@@ -172,7 +174,8 @@ class SdkSink:
 
 def _leaf(tracer: Tracer, parent: Context, record: SpanRecord) -> None:
     span = tracer.start_span(
-        record.name, parent, record.kind, record.attributes, _links(record.links), start_time=record.start_ns,
+        record.name, parent, record.kind, record.all_attributes(), _links(record.links),
+        start_time=record.start_ns,
     )
     try:
         for event in record.events:
@@ -221,7 +224,7 @@ def _recording(tracer: Tracer) -> Tracer:
     return cast("Tracer", always)
 
 
-def _apart(
+def apart(
     parent: Context | None, links: tuple[SpanContext, ...],
 ) -> tuple[Context, tuple[SpanContext, ...]]:
     """Return the parent of a span that must be recorded: none, and a link, where it is unsampled."""

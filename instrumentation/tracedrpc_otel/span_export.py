@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 
@@ -11,16 +11,20 @@ from tracedrpc_otel.outlets import SHUTDOWN_S, BatchOutlet, finish, flush
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.trace.export import SpanExporter
 
     from tracedrpc_otel.exporting import ForkProof
 
 
 class BatchProcessor(SpanProcessor):
-    """Gives sampled spans that have ended to an outlet."""
+    """Gives sampled spans that have ended to an outlet, those of the SDK and written ones.
 
-    def __init__(self, exporter: ForkProof[SpanExporter], options: BatchOptions | None = None) -> None:
-        self.outlet: BatchOutlet[ReadableSpan] = BatchOutlet(
+    Args:
+        exporter: a `SpanExporter` of the SDK's, or one that takes written spans too.
+        options: limits; None is what `OTEL_BSP_*` says.
+    """
+
+    def __init__(self, exporter: ForkProof[Any], options: BatchOptions | None = None) -> None:
+        self.outlet: BatchOutlet[ReadableSpan | bytes] = BatchOutlet(
             "spans", exporter, options or BatchOptions.from_environment(),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -30,21 +31,38 @@ def otlp() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture(scope="session")
 def pairs(otlp: OtlpReceiver, rabbit_url: str) -> Iterator[Pairs]:
-    """Give a pair of processes for each detail, and one with nothing set."""
+    """Give a pair of processes for each detail, one whose spans the SDK makes, and one with nothing set."""
     with Pairs(otlp, {
         "default": {},
-        "standard": {"TRACEDRPC_TRACING": "standard", "TRACEDRPC_PHASE_MIN_MS": NEVER_MS},
-        "full": {"TRACEDRPC_TRACING": "full"},
+        "standard": {"level": "DEBUG", "TRACEDRPC_TRACING": "standard", "TRACEDRPC_PHASE_MIN_MS": NEVER_MS},
+        "full": {"level": "DEBUG", "TRACEDRPC_TRACING": "full"},
+        "sdk": {
+            "level": "DEBUG", "TRACEDRPC_TRACING": "standard", "TRACEDRPC_PHASE_MIN_MS": NEVER_MS,
+            "TRACEDRPC_SPANS": "sdk",
+        },
     }) as started:
         yield started
 
 
+@pytest.fixture(scope="session", autouse=True)
+def starting(request: pytest.FixtureRequest) -> Iterator[Future[Broker] | None]:
+    """Begin to start the node that some test will kill, while others run: it takes a while."""
+    if not any("mortal" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
+    manager = brokers.broker(None)
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(manager.__enter__)
+        yield future
+        if future.exception() is None:
+            manager.__exit__(None, None, None)
+
+
 @pytest.fixture(scope="session")
-def mortal(request: pytest.FixtureRequest) -> Iterator[Broker]:
-    """Give a RabbitMQ node of these tests' own, to be killed and to have users of its own."""
-    request.getfixturevalue("broker")  # who has none at all skips, or fails in CI
-    with brokers.broker(None) as running:
-        yield running
+def mortal(broker: Broker, starting: Future[Broker] | None) -> Broker:
+    """Return a RabbitMQ node of these tests' own, to be killed; `start` it when a test before may have."""
+    assert starting is not None
+    return starting.result()
 
 
 @pytest.fixture
@@ -68,6 +86,8 @@ def scene(pair: Pair, rabbit_url: str) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="session")
-def teller(pairs: Pairs, rabbit_url: str) -> Teller:
-    """Return who plays each scenario once, at both details, and remembers its trace."""
-    return Teller(pairs.several("standard", "full"), rabbit_url)
+def teller(pairs: Pairs, rabbit_url: str) -> Iterator[Teller]:
+    """Give who has each scenario played once, at both details, and remembers its trace."""
+    made = Teller(pairs.several("standard", "full", "sdk"), rabbit_url)
+    yield made
+    made.close()

@@ -6,20 +6,16 @@ out, each in the phase that it is named for.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import amqp
 
 from tests.telemetry.fifteen.processes import SOON_S
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.telemetry.fifteen.stages import Scene
+from tests.telemetry.fifteen.stages import Scene
 
 BIG = "x" * 12_000_000
 """More than the buffers of two sockets take."""
@@ -33,28 +29,38 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scenario:
-    """What to play, and how many spans of each kind its trace has at least when it is whole."""
+    """A story to be told.
+
+    Attributes:
+        play: what to do.
+        wanted: how many spans of each kind its trace has at least when it is whole.
+        is_alone: nothing else may be done by the same processes meanwhile.
+    """
 
     play: Callable[[Scene], Outcome]
     wanted: dict[str, int] = field(default_factory=dict)
+    is_alone: bool = False
 
 
 SCENARIOS: dict[str, Scenario] = {}
 PHASES: list[str] = []
 
 
-def _scenario(**wanted: int) -> Callable[[Callable[[Scene], Outcome]], Callable[[Scene], Outcome]]:
-    def add(play: Callable[[Scene], Outcome]) -> Callable[[Scene], Outcome]:
-        SCENARIOS[play.__name__] = Scenario(play, wanted)
+Play = Callable[[Scene], Outcome]
+
+
+def _scenario(*, is_alone: bool = False, **wanted: int) -> Callable[[Play], Play]:
+    def add(play: Play) -> Play:
+        SCENARIOS[play.__name__] = Scenario(play, wanted, is_alone)
         return play
 
     return add
 
 
-def _phase(**wanted: int) -> Callable[[Callable[[Scene], Outcome]], Callable[[Scene], Outcome]]:
-    def add(play: Callable[[Scene], Outcome]) -> Callable[[Scene], Outcome]:
+def _phase(*, is_alone: bool = False, **wanted: int) -> Callable[[Play], Play]:
+    def add(play: Play) -> Play:
         PHASES.append(play.__name__)
-        return _scenario(**wanted)(play)
+        return _scenario(is_alone=is_alone, **wanted)(play)
 
     return add
 
@@ -133,11 +139,10 @@ def slow_call(scene: Scene) -> Outcome:
 def heartbeats(scene: Scene) -> Outcome:
     """Be told twice that the server works, and have the result."""
     scene.serve()
-    with _hearing(scene) as heard:
-        holding = scene.hold(scene.client(), timeout=SOON_S, call_monitor_timeout=2.0)
-        heard(2)
-        scene.release_all()
-        outcome: Outcome = holding.result(SOON_S)
+    holding = scene.hold(scene.client(), timeout=SOON_S, call_monitor_timeout=2.0)
+    _wait_for_heartbeat(scene, 2)
+    scene.release_all()
+    outcome: Outcome = holding.result(SOON_S)
     return outcome
 
 
@@ -214,7 +219,7 @@ def pool_acquire(scene: Scene) -> Outcome:
     proxy = scene.proxy()
     caller = scene.client(scene.through(proxy), rpc_conn_pool_size=1)
     proxy.freeze()
-    stuck = caller.ask("echo", {"value": BIG}, root="", timeout=3 * SHORT_S)
+    stuck = caller.ask("echo", {"value": BIG}, root="", timeout=2 * SHORT_S)
     eventually(lambda: caller.state()["in_use"], "the connection is in use")
     outcome = caller.call("echo", timeout=SHORT_S)
     stuck.result(SOON_S)
@@ -273,16 +278,17 @@ def server(scene: Scene) -> Outcome:
     return _answered_late(scene, holding.result(SOON_S))
 
 
-@_phase(CLIENT=2, SERVER=2, late=1)
+@_phase(is_alone=True, CLIENT=2, SERVER=2, late=1)
 def heartbeat_lost(scene: Scene) -> Outcome:
     """Hear of a server, and then no more: its process is stopped."""
     scene.serve()
-    with _hearing(scene) as heard:
-        holding = scene.hold(scene.client(), timeout=SOON_S, call_monitor_timeout=SHORT_S)
-        heard(1)
-        scene.pair.server.freeze()
+    holding = scene.hold(scene.client(), timeout=SOON_S, call_monitor_timeout=SHORT_S)
+    _wait_for_heartbeat(scene, 1)
+    scene.pair.server.freeze()
+    try:
         outcome: Outcome = holding.result(SOON_S)
-    scene.pair.server.thaw()
+    finally:
+        scene.pair.server.thaw()
     return _answered_late(scene, outcome)
 
 
@@ -311,18 +317,9 @@ def _answered_late(scene: Scene, outcome: Outcome) -> Outcome:
     return outcome
 
 
-@contextlib.contextmanager
-def _hearing(scene: Scene) -> Iterator[Callable[[int], None]]:
-    """Have the client tell of heartbeats; gives a function that waits for the n-th of this scene."""
-    client, method = scene.pair.client, f"{scene.topic}/hold"
-
-    def heard(count: int) -> None:
-        client.wait_for_line(
-            "heartbeat_received", **{"rpc.method": method, "tracedrpc.heartbeat.count": count},
-        )
-
-    client.do("level", name="DEBUG")
-    try:
-        yield heard
-    finally:
-        client.do("level", name="INFO")
+def _wait_for_heartbeat(scene: Scene, number: int) -> None:
+    """Wait until the client has heard of a scene's server so often; processes that tell all tell that."""
+    method = f"{scene.topic}/hold"
+    scene.pair.client.wait_for_line(
+        "heartbeat_received", **{"rpc.method": method, "tracedrpc.heartbeat.count": number},
+    )

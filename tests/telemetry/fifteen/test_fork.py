@@ -20,33 +20,37 @@ if TYPE_CHECKING:
 CHILDREN = 10
 
 
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_the_spans_of_all_forked_workers_arrive(scene: Scene, otlp: OtlpReceiver, protocol: str) -> None:
+@pytest.mark.parametrize(("protocol", "spans"), [
+    ("http/protobuf", "native"), ("grpc", "native"), ("http/protobuf", "sdk"),
+])
+def test_the_spans_of_all_forked_workers_arrive(
+    scene: Scene, otlp: OtlpReceiver, protocol: str, spans: str,
+) -> None:
     scene.serve(workers=4)
-    service = f"prefork-{protocol[:4]}"
-    told = _run(scene, otlp, service, protocol)
+    service = f"prefork-{protocol[:4]}-{spans}"
+    told = _run(scene, otlp, service, protocol, spans)
     assert told["parent"]["statuses"] == [0] * CHILDREN
     assert set(told) == {"parent", *(f"child-{number}" for number in range(CHILDREN))}
     traces = {trace_id: name for name, each in told.items() for trace_id in each["traces"]}
     assert len(traces) == 2 * CHILDREN + 3
     for trace_id in traces:
         assert otlp.wait_for(lambda it, id_=trace_id: is_whole(it, id_, {"CLIENT": 1, "SERVER": 1}), SOON_S)
-    spans = [span for span in otlp.spans if span.service == service]
-    assert max(Counter(span.span_id for span in spans).values()) == 1
-    roots = {span.trace_id: span.attributes["worker"] for span in spans if not span.parent_id}
+    arrived = [span for span in otlp.spans if span.service == service]
+    assert max(Counter(span.span_id for span in arrived).values()) == 1
+    roots = {span.trace_id: span.attributes["worker"] for span in arrived if not span.parent_id}
     assert roots == traces
-    per_worker = Counter(traces[span.trace_id] for span in spans)
+    per_worker = Counter(traces[span.trace_id] for span in arrived)
     assert per_worker == {name: each["exported"] for name, each in told.items()}
 
 
-def _run(scene: Scene, otlp: OtlpReceiver, service: str, protocol: str) -> dict[str, Any]:
+def _run(scene: Scene, otlp: OtlpReceiver, service: str, protocol: str, spans: str) -> dict[str, Any]:
     endpoint = otlp.grpc_url if protocol == "grpc" else otlp.http_url
     done = subprocess.run(
         [
             sys.executable, "-m", "tests.telemetry.fifteen.programs.prefork",
             f"{scene.url}?control_exchange={scene.exchange}", scene.topic, str(CHILDREN),
         ],
-        env=environment(service, endpoint, protocol), cwd=ROOT,
+        env=environment(service, endpoint, protocol) | {"TRACEDRPC_SPANS": spans}, cwd=ROOT,
         capture_output=True, text=True, timeout=100, check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -33,6 +33,13 @@ def path_of(name: str, detail: str) -> Path:
     return GOLDEN / f"{prefix}{name}.{detail}.json"
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_sdk_makes_the_same_trace_as_we_write(teller: Teller, name: str) -> None:
+    told = json.dumps(shape_of(teller.tell(name, "sdk")), indent=1) + "\n"
+    golden = path_of(name, "standard").read_text()
+    assert told == golden, "\n".join(unified_diff(golden.splitlines(), told.splitlines(), "golden", "sdk"))
+
+
 @pytest.mark.parametrize("detail", DETAILS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_trace_of_each_story_is_as_it_was_written_down(teller: Teller, name: str, detail: str) -> None:

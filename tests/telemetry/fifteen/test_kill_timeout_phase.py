@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.telemetry.fifteen.processes import SOON_S
-from tests.telemetry.fifteen.scenarios import PHASES, SHORT_S
-from tests.telemetry.fifteen.stories import TIMEOUT_PHASE
+from tests.telemetry.fifteen.scenarios import PHASES, SCENARIOS, SHORT_S
+from tests.telemetry.fifteen.stories import TIMEOUT_PHASE, timeouts
 from tracedrpc.message import Stage
 
 if TYPE_CHECKING:
-    from tests.telemetry.fifteen.stages import Scene
+    from tests.telemetry.fifteen.stages import Caller, Pairs, Scene
     from tests.telemetry.fifteen.stories import Story, Teller
 
 DETAILS = ("standard", "full")
+TRIES = 8
 SENTENCES = {
     "pool_acquire": "it got no connection (1 of at most 1 in use",
     "connect": "no broker could be reached and it was never published",
@@ -38,7 +39,7 @@ def test_every_phase_in_which_a_call_can_time_out_is_tried() -> None:
 
 @pytest.mark.parametrize("detail", DETAILS)
 @pytest.mark.parametrize("phase", PHASES)
-def test_exception_span_metric_and_log_line_name_the_phase(teller: Teller, phase: str, detail: str) -> None:
+def test_exception_span_and_log_line_name_the_phase(teller: Teller, phase: str, detail: str) -> None:
     story = teller.tell(phase, detail)
     outcome = story.outcome
     assert outcome["error"] == "MessagingTimeout"
@@ -47,9 +48,20 @@ def test_exception_span_metric_and_log_line_name_the_phase(teller: Teller, phase
     assert story.call.attributes["rpc.response.status_code"] == "TIMEOUT"
     assert story.call.status == "ERROR"
     assert _line(story)["fields"][TIMEOUT_PHASE] == phase
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_the_metric_counts_each_time_out_under_its_phase(
+    pairs: Pairs, teller: Teller, detail: str,
+) -> None:
+    stories = {name: teller.tell(name, detail) for name in SCENARIOS}
+    expected = Counter(
+        story.outcome["fields"]["phase"] for story in stories.values()
+        if story.outcome.get("error") == "MessagingTimeout"
+    )
     # The publish that holds the pool's only connection times out as well.
-    others = Counter({"publish": 1}) if phase == "pool_acquire" else Counter()
-    assert story.timeouts == others + Counter({phase: 1})
+    assert timeouts(pairs[detail]) == expected + Counter({"publish": 1})
+    assert set(expected) == set(PHASES)
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -72,10 +84,7 @@ def test_the_line_of_a_time_out_belongs_to_its_trace(teller: Teller, phase: str)
     assert line["fields"]["span_id"] == story.call.span_id
 
 
-def test_what_the_broker_knows_of_the_queue_is_told(teller: Teller) -> None:
-    fields = teller.tell("queue_or_server", "standard").outcome["fields"]
-    assert fields["queue_consumers"] == 1
-    assert fields["queue_messages"] == 0  # the server had taken it, for the worker that was busy
+def test_how_old_the_last_heartbeat_is_is_told(teller: Teller) -> None:
     assert teller.tell("heartbeat_lost", "standard").outcome["fields"]["last_heartbeat_age_s"] >= SHORT_S / 2
 
 
@@ -84,21 +93,30 @@ def test_a_server_that_is_stopped_is_told_as_no_word_of_a_server(scene: Scene) -
     caller = scene.client()
     scene.pair.server.freeze()
     try:
-        outcome = caller.call("echo", timeout=SHORT_S)
+        outcome = _asked(caller)
     finally:
         scene.pair.server.thaw()
-    assert outcome["fields"]["phase"] == "queue_or_server"
     assert outcome["fields"]["queue_consumers"] == 1
+    assert outcome["fields"]["queue_messages"] == 0  # the broker has sent it there
 
 
 def test_a_server_that_is_gone_is_told_by_its_queue_without_consumers(scene: Scene) -> None:
     scene.serve()
     caller = scene.client()
     scene.unserve()
-    outcome = caller.call("echo", timeout=SHORT_S)
-    assert outcome["fields"]["phase"] == "queue_or_server"
+    outcome = _asked(caller)
     assert outcome["fields"]["queue_consumers"] == 0
     assert "there now and nobody consumes" in outcome["text"]  # the request itself may just have expired
+
+
+def _asked(caller: Caller) -> dict[str, Any]:
+    """Time out until the broker has answered what it knows; a busy one may not do so in time."""
+    for _ in range(TRIES):
+        outcome = caller.call("echo", timeout=SHORT_S / 2)
+        assert outcome["fields"]["phase"] == "queue_or_server"
+        if outcome["fields"]["queue_consumers"] is not None:
+            break
+    return outcome
 
 
 def test_a_monitored_call_that_no_server_ever_takes_up_is_told_as_such(scene: Scene) -> None:

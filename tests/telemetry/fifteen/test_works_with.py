@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SURROUNDINGS = (
-    "none", "sdk_only", "structlog_json", "structlog_text", "oslo_log", "otel_logs",
-    "throwing_exporter", "throwing_on_start", "throwing_on_end", "throwing_sampler",
+    "none", "sdk_only", "structlog_json", "structlog_text", "oslo_log", "otel_logs", "throwing_sdk",
     "throwing_log_handler", "throwing_log_handler_untraced", "throwing_structlog",
 )
 

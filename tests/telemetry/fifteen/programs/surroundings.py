@@ -26,6 +26,10 @@ def setup(function):
     return function
 
 
+def nothing():
+    """Check nothing more than the results."""
+
+
 def checked(output, *wanted):
     """Return a check that what was written holds each of these."""
 
@@ -36,13 +40,13 @@ def checked(output, *wanted):
     return check
 
 
-# ---- surroundings: each sets up, and returns what to check at the end ----------------------------
+# ---- surroundings: each sets up, and yields what to check at the end ----------------------------
 
 
 @setup
 def none():
     """Nothing at all: no SDK, no logging."""
-    return lambda: None
+    yield nothing
 
 
 @setup
@@ -72,20 +76,20 @@ def sdk_only():
         }
         assert told >= {"rpc.client.call.duration", "rpc.server.call.duration"}, told
 
-    return check
+    yield check
 
 
 @setup
 def structlog_json():
     """An application that logs as we recommend: a JSON object a line."""
     wanted = ("call_timed_out", '"tracedrpc.timeout.phase":"unroutable"', '"trace_id":"')
-    return _with_recommended(*wanted, json=True)
+    yield _with_recommended(*wanted, json=True)
 
 
 @setup
 def structlog_text():
     """The same for people."""
-    return _with_recommended("call_timed_out", "tracedrpc.timeout.phase=unroutable", "trace_id=", json=False)
+    yield _with_recommended("call_timed_out", "tracedrpc.timeout.phase=unroutable", "trace_id=", json=False)
 
 
 def _with_recommended(*wanted, json):
@@ -112,7 +116,7 @@ def oslo_log():
     conf.set_override("use_stderr", True)
     with contextlib.redirect_stderr(output):
         log.setup(conf, "service")
-    return checked(output, "call_timed_out", "tracedrpc.timeout.phase=unroutable", "trace_id=")
+    yield checked(output, "call_timed_out", "tracedrpc.timeout.phase=unroutable", "trace_id=")
 
 
 @setup
@@ -136,83 +140,34 @@ def otel_logs():
         assert late.attributes["tracedrpc.timeout.phase"] == "unroutable", late.attributes
         assert late.trace_id
 
-    return check
+    yield check
 
 
 @setup
-def throwing_exporter():
-    """An exporter that raises, and a metric exporter that does."""
-    from opentelemetry import metrics, trace
+def throwing_sdk():
+    """Exporters, processors and a sampler that raise, each in its turn."""
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import (
-        MetricExporter,
-        MetricExportResult,
-        PeriodicExportingMetricReader,
-    )
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
-
-    class Spans(SpanExporter):
-        def export(self, spans):
-            raise RuntimeError("exporter")
-
-    class Metrics(MetricExporter):
-        def export(self, *args, **fields):
-            raise RuntimeError("exporter")
-
-        def shutdown(self, *args, **fields):
-            return MetricExportResult.SUCCESS
-
-        def force_flush(self, timeout_millis=0):
-            return True
-
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(Spans()))
-    trace.set_tracer_provider(provider)
-    metrics.set_meter_provider(MeterProvider([PeriodicExportingMetricReader(Metrics(), 50)]))
-    return lambda: None
-
-
-def _throwing_processor(where):
-    from opentelemetry.sdk.trace import SpanProcessor
-
-    class Thrower(SpanProcessor):
-        pass
-
-    def throw(*args, **fields):
-        raise RuntimeError(where)
-
-    setattr(Thrower, where, throw)
-    _sdk(Thrower())
-    return lambda: None
-
-
-@setup
-def throwing_on_start():
-    """A processor that raises when a span begins."""
-    return _throwing_processor("on_start")
-
-
-@setup
-def throwing_on_end():
-    """A processor that raises when a span ends."""
-    return _throwing_processor("on_end")
-
-
-@setup
-def throwing_sampler():
-    """A sampler that raises."""
     from opentelemetry.sdk.trace.sampling import Sampler
 
-    class Thrower(Sampler):
-        def should_sample(self, *args, **fields):
-            raise RuntimeError("sampler")
+    import tracedrpc_otel
+    from tests.telemetry.fifteen.programs.throwing import ThrowingMetricExporter, throwing
 
-        def get_description(self):
-            return "throws"
-
-    _sdk(sampler=Thrower())
-    return lambda: None
+    processors = [
+        SimpleSpanProcessor(throwing(SpanExporter, "export")()),
+        throwing(SpanProcessor, "on_start")(),
+        throwing(SpanProcessor, "on_end")(),
+    ]
+    providers = [TracerProvider() for _ in processors]
+    for provider, processor in zip(providers, processors, strict=True):
+        provider.add_span_processor(processor)
+    providers.append(TracerProvider(sampler=throwing(Sampler, "should_sample", "get_description")()))
+    for provider in providers:
+        reader = PeriodicExportingMetricReader(ThrowingMetricExporter(), 50)
+        tracedrpc_otel.instrument(provider, MeterProvider([reader]))
+        yield nothing
 
 
 @setup
@@ -225,14 +180,14 @@ def throwing_log_handler():
 
     logging.getLogger("tracedrpc").addHandler(Thrower())
     logging.getLogger("tracedrpc").setLevel(logging.DEBUG)
-    return lambda: None
+    yield nothing
 
 
 @setup
 def throwing_log_handler_untraced():
     """The same without our spans."""
     os.environ["TRACEDRPC_TRACING"] = "off"
-    return throwing_log_handler()
+    yield from throwing_log_handler()
 
 
 @setup
@@ -245,17 +200,14 @@ def throwing_structlog():
 
     structlog.configure(processors=[throw])
     logging.getLogger("tracedrpc").setLevel(logging.DEBUG)
-    return lambda: None
+    yield nothing
 
 
-def _sdk(processor=None, sampler=None):
+def _sdk():
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 
-    provider = TracerProvider(sampler=sampler)
-    if processor is not None:
-        provider.add_span_processor(processor)
-    trace.set_tracer_provider(provider)
+    trace.set_tracer_provider(TracerProvider())
 
 
 # ---- the service ---------------------------------------------------------------------------------
@@ -303,10 +255,10 @@ def main(name, url, topic):
     warnings.simplefilter("error")
     faults = []
     threading.excepthook = lambda args: faults.append(repr(args.exc_value))
-    check = SETUPS[name]()
-    live(url, topic)
-    check()
-    mine = [fault for fault in faults if "exporter" not in fault]
+    for number, check in enumerate(SETUPS[name]()):
+        live(url, f"{topic}-{number}")
+        check()
+    mine = [fault for fault in faults if "throws" not in fault]
     assert not mine, mine
     sys.stdout.write("fine\n")
 
