@@ -184,6 +184,17 @@ class CallRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """When one span began and how long it took: as much as rates and quantiles need."""
+
+    service: str
+    name: str
+    start_ns: int
+    duration_ns: int
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One data point of a metric.
 
