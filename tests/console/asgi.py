@@ -33,8 +33,9 @@ async def _send(app: Any, path: str, parts: Any, method: str, headers: dict[str,
         sent.append(message)
 
     await app({
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "root_path": "", "scheme": "http",
-        "query_string": b"", "http_version": "1.1", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 4318),
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "root_path": "",
+        "scheme": "http", "query_string": b"", "http_version": "1.1", "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 4318),
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
     }, receive, send)
     return Answer(
