@@ -100,6 +100,7 @@ class Asked(Incoming):
         self.topic = "compute"
         self.queue = self.routing_key = "compute.cn7"
         self.exchange = "nova"
+        self.function = provider  # any will do
 
     def reply(self, result: Any) -> None:
         """Take the instant of the reply."""

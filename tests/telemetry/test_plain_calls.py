@@ -1,4 +1,4 @@
-"""What is written at once of a call that went as nearly all go is what is told of any call."""
+"""What is written at once of what went as nearly all goes is what is told of any call and request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.trace import NonRecordingSpan
 
-from tests.telemetry.support import MS, invocation
+from tests.telemetry.support import MS, Asked, incoming, invocation
 from tests.telemetry.test_native_spans import AMPLE, TIGHT, Counting, remote, tidy
 from tracedrpc.clocks import CLOCKS
 from tracedrpc.message import ServerTimes, Stage
-from tracedrpc_otel import plain_calls
+from tracedrpc_otel import plain_calls, plain_requests
 from tracedrpc_otel.native_sink import NativeSink
 from tracedrpc_otel.otlp_spans import Envelope
 from tracedrpc_otel.own_provider import OwnProvider
@@ -182,3 +182,86 @@ def test_nor_is_one_that_a_switch_or_a_limit_changes(monkeypatch: pytest.MonkeyP
 def test_a_long_wait_for_a_connection_has_its_span() -> None:
     spans = told(a_call((20, 15_000, *QUICK[2:]), SERVED, 0), plainly=True)
     assert "acquire connection" in [span.name for span in spans]
+
+
+# ---- requests ------------------------------------------------------------------------------------
+
+
+def reboot() -> None:
+    """The method of these requests."""
+
+
+def a_request(way_us: tuple[int, ...], queued_us: int | None, timeout_s: float | None) -> Asked:
+    """Return an answered request.
+
+    Args:
+        way_us: from one to the next: delivered, method entered, left, replied, handed over.
+        queued_us: how long it was in its queue, None when its sender does not say.
+        timeout_s: how long its sender waits.
+    """
+    sent_ns = 0 if queued_us is None else STARTED_WALL_NS - queued_us * 1000
+    carrier = {"traceparent": f"00-{7:032x}-{8:016x}-01"}
+    asked = incoming(carrier, sent_ns=sent_ns, timeout_s=timeout_s, reply_queue="reply_77")
+    line, at_ns = asked.timeline, STARTED_NS
+    line.delivered_ns, line.delivered_wall_ns = at_ns, STARTED_WALL_NS
+    line.handler_ns, line.handled_ns, line.replied_ns, line.handed_ns = (
+        at_ns := at_ns + each * 1000 for each in way_us
+    )
+    asked.function = reboot
+    return asked
+
+
+def told_of(asked: Asked, *, plainly: bool) -> list[Any]:
+    """Return the spans of a request."""
+    provider = OwnProvider(RESOURCE, AMPLE)
+    provider.id_generator = Counting()
+    written: list[bytes] = []
+    telemetry = OTelTelemetry(NativeSink(provider, written.append), settings=Settings())
+    if not plainly:
+        object.__setattr__(telemetry._kit, "is_plain", False)
+    with telemetry.process(asked) as scope:
+        asked.scope = scope
+    return tidy(ExportTraceServiceRequest.FromString(Envelope("s", "1", "u").of(written, RESOURCE)))
+
+
+@given(
+    way=st.tuples(*[st.integers(0, 12_000)] * 4), queued=st.none() | st.integers(0, 12_000),
+    timeout=st.sampled_from([None, 60.0]),
+)
+def test_a_request_has_the_same_span_whichever_way_it_is_written(way: Any, queued: Any, timeout: Any) -> None:
+    both = [told_of(a_request(way, queued, timeout), plainly=plainly) for plainly in (True, False)]
+    assert both[0] == both[1]
+
+
+def redelivered(asked: Asked) -> None:
+    asked.redelivered = True
+
+
+def counted(asked: Asked) -> None:
+    object.__setattr__(asked.received, "delivery_count", 1)
+
+
+def without_a_method(asked: Asked) -> None:
+    asked.function = None
+
+
+def taking_long(asked: Asked) -> None:
+    asked.slow_ns = 1
+
+
+@pytest.mark.parametrize("change", [None, redelivered, counted, without_a_method, taking_long])
+def test_only_a_usual_request_is_written_at_once(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
+    answers = []
+    write = plain_requests.write
+
+    def noting(*args: Any) -> Any:
+        answers.append(write(*args))
+        return answers[-1]
+
+    monkeypatch.setattr(plain_requests, "write", noting)
+    asked = a_request((50, 80, 20, 30), 200, 60.0)
+    if change is not None:
+        change(asked)
+    (span,) = told_of(asked, plainly=True)[-1:]
+    assert span.name
+    assert [answer is not None for answer in answers] == [change is None]
