@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracedrpc_console.store import bulk
 from tracedrpc_console.store.keys import unique_keys
 from tracedrpc_console.store.words import log_words
 
@@ -60,7 +61,7 @@ class LogPutter:
                 source.id, shelf, record.SerializeToString(),
             ))
             sheets.append((key, log_words(record, source.mark)))
-        self._connection.executemany("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        bulk.insert(self._connection, "INSERT INTO log", rows)
         self._shelves.put(shelf, sheets)
 
 

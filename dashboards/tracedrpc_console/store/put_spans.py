@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from tracedrpc_console.store import bulk
 from tracedrpc_console.store.calls import call_row
 from tracedrpc_console.store.edges import count_edges
 from tracedrpc_console.store.keys import unique_keys
@@ -51,8 +52,8 @@ class _Trace:
 
 _COLUMNS: Final = tuple(_Trace.__slots__)
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM trace WHERE trace_id = ?"  # noqa: S608
-_UPSERT: Final = (
-    f"INSERT INTO trace (trace_id, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)}) "  # noqa: S608
+_INTO_TRACE: Final = f"INSERT INTO trace (trace_id, {', '.join(_COLUMNS)})"
+_UPDATED: Final = (
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{each} = excluded.{each}' for each in _COLUMNS[1:])}"
 )
 _values: Final = attrgetter(*_COLUMNS)
@@ -128,11 +129,12 @@ class SpanPutter:
         for (span, source), key in zip(fresh, keys, strict=True):
             operation = self._sources.operation(source.service, span.name, span.kind)
             rows.add(key, span, source, operation, traces[span.trace_id])
-        many = self._connection.executemany
-        many("INSERT INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.spans)
-        many("INSERT INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.calls)
-        many("INSERT OR IGNORE INTO entry VALUES (?, ?, ?)", rows.entries)
-        many(_UPSERT, [(trace_id, *_values(trace)) for trace_id, trace in traces.items() if trace.spans])
+        connection = self._connection
+        bulk.insert(connection, "INSERT INTO span", rows.spans)
+        bulk.insert(connection, "INSERT INTO call", rows.calls)
+        bulk.insert(connection, "INSERT OR IGNORE INTO entry", rows.entries)
+        whole = [(trace_id, *_values(trace)) for trace_id, trace in traces.items() if trace.spans]
+        bulk.insert(connection, _INTO_TRACE, whole, _UPDATED)
         self._shelves.put(rows.shelf, rows.sheets)
         count_edges(self._connection, [trace.id for trace in traces.values()])
 

@@ -6,6 +6,7 @@ import heapq
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from tracedrpc_console.store import bulk
 from tracedrpc_console.store.words import shelf_sql
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ class Shelves:
 
     def put(self, number: int, sheets: list[tuple[int, str]]) -> None:
         """Put words of rows, (key, words) in ascending order of keys, on a shelf."""
-        self._connection.executemany(
-            f"INSERT INTO {table_of(self._signal, number)} (rowid, words) VALUES (?, ?)", sheets,  # noqa: S608
-        )
+        bulk.insert(self._connection, f"INSERT INTO {table_of(self._signal, number)} (rowid, words)", sheets)
         self._connection.execute(
             "UPDATE shelf SET filled = filled + ?1, alive = alive + ?1 WHERE signal = ?2 AND number = ?3",
             (len(sheets), self._signal, number),

@@ -25,9 +25,13 @@ DESK: Final = (1360, 860)
 Scheme = Literal["light", "dark"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(pytestconfig: pytest.Config) -> Iterator[Browser]:
-    """Give Debian's Chromium; without one tests are skipped, in CI they fail."""
+    """Give Debian's Chromium; without one tests are skipped, in CI they fail.
+
+    One for each module and not for the session: while Playwright runs, nothing else in this thread can
+    have an event loop.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytestconfig.stash[MISSING] = "scripts/install-chromium.sh installs it"
@@ -61,7 +65,7 @@ def console(shared_console: FakeConsole) -> FakeConsole:
     return shared_console
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(chromium: Browser) -> Iterator[BrowserContext]:
     """Have one browser window, whose pages are the tests'."""
     context = chromium.new_context()
