@@ -29,6 +29,7 @@ from tracedrpc.message import Invocation, Mode, Received, Request, ServerTimelin
 from tracedrpc.target import Target
 from tracedrpc.telemetry import PoolStats, Telemetry
 from tracedrpc_otel.native_sink import NativeSink
+from tracedrpc_otel.own_meters import OwnMeterProvider
 from tracedrpc_otel.own_provider import OwnProvider
 from tracedrpc_otel.settings import Detail
 from tracedrpc_otel.sink import SdkSink
@@ -141,9 +142,9 @@ def written(detail: Detail = Detail.STANDARD, sampler: Any = DEFAULT_ON) -> Tele
     return guarded(OTelTelemetry(sink, detail=detail, meter_provider=NoOpMeterProvider()))
 
 
-def measured() -> Telemetry:
-    """Return telemetry with metrics of the SDK, without spans."""
-    return guarded(OTelTelemetry(SdkSink(NoOpTracerProvider()), meter_provider=meters()))
+def measured(meter_provider: MeterProvider) -> Telemetry:
+    """Return telemetry with metrics, without spans."""
+    return guarded(OTelTelemetry(SdkSink(NoOpTracerProvider()), meter_provider=meter_provider))
 
 
 NEVER = ParentBased(TraceIdRatioBased(0))
@@ -155,7 +156,8 @@ CASES = (
     Case("compact", lambda: written(Detail.COMPACT)),
     Case("standard", written, 250.0),
     Case("full", lambda: written(Detail.FULL)),
-    Case("metrics alone", measured),
+    Case("metrics alone, by the SDK", lambda: measured(meters())),
+    Case("metrics alone", lambda: measured(OwnMeterProvider([], Resource({})))),
 )
 
 
