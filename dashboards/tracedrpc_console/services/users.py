@@ -7,6 +7,7 @@ services have to run already.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -30,8 +31,9 @@ def run() -> None:
     stop = stop_queue()
     configured = tracedrpc_otel.configure(service_name=expected.TRAFFIC)
     runtime.observe()
-    with messaging.get_rpc_transport(None, url) as transport:
-        traffic = Traffic(transport)
+    connect = partial(messaging.get_rpc_transport, None, url)
+    with connect() as transport:
+        traffic = Traffic(transport, connect)
         is_over = False
         while not is_over:
             traffic.round(ROUND_S, lambda _: None)
