@@ -3,7 +3,8 @@
 #
 #   PYTHON=python3.12              which Python makes the environment
 #   TRACEDRPC_TEST_URL=rabbit://…  use this RabbitMQ instead of a private node
-#   TRACEDRPC_INSTALL_BROKER=no    never install a system package
+#   TRACEDRPC_INSTALL_BROKER=no    never install RabbitMQ
+#   TRACEDRPC_INSTALL_CHROMIUM=no  never install Chromium
 #   ARGS="-k deadline -x"          more arguments for pytest, the demo or the benchmark
 
 .DEFAULT_GOAL := help
@@ -31,12 +32,12 @@ help: ## what can be made
 # ---- the main job --------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/.stamp-run broker ## example services on a real RabbitMQ, and a call as a waterfall
+demo: $(VENV)/.stamp-run broker ## example services on a real RabbitMQ, and their calls on a page until Ctrl-C
 	@if [ -n "$$TRACEDRPC_TEST_URL" ]; then set -- --url "$$TRACEDRPC_TEST_URL"; fi; \
 	$(BIN)/tracedrpc demo --once "$$@" $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker ## all suites in one run
+test: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker chromium ## all suites in one run
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
@@ -45,6 +46,10 @@ check: lint types imports ## lint, types and imports
 .PHONY: bench
 bench: $(VENV)/.stamp-dev broker ## against stock oslo.messaging and a bare py-amqp echo, side by side
 	@$(BIN)/python -m tests.bench.run $(ARGS)
+
+.PHONY: bench-console
+bench-console: $(VENV)/.stamp-dev ## what the console takes in and how quickly it answers; ARGS=--quick
+	@$(BIN)/python -m tests.bench_console.run $(ARGS)
 
 .PHONY: conformance
 conformance: $(VENV)/.stamp-dev $(CONFORMANCE)/.stamp broker ## oslo.messaging's own RPC tests, run on us
@@ -85,6 +90,7 @@ $(PLAIN_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev
 $(BROKER_SUITES:%=test-%): test-%: $(VENV)/.stamp-dev broker
 	$(call run-suite,$*)
 test-interop: $(CONFORMANCE)/.stamp
+test-console: chromium
 
 .PHONY: golden
 golden: $(VENV)/.stamp-dev broker ## write the golden traces of tests/telemetry/fifteen anew; read the difference
@@ -93,11 +99,15 @@ golden: $(VENV)/.stamp-dev broker ## write the golden traces of tests/telemetry/
 # ---- set-up --------------------------------------------------------------------------------------
 
 .PHONY: setup
-setup: $(VENV)/.stamp-dev broker ## only the set-up
+setup: $(VENV)/.stamp-dev broker chromium ## only the set-up
 
 .PHONY: broker
 broker: ## RabbitMQ's binaries, from Debian's packages when they are missing
 	@scripts/install-broker.sh
+
+.PHONY: chromium
+chromium: ## Chromium, from Debian's packages when it is missing: for the tests of the console's page
+	@scripts/install-chromium.sh
 
 $(VENV)/.stamp-venv:
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed; make PYTHON=/path/to/it"; exit 1; fi

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import hypothesis
 import pytest
 
 from tracedrpc._log import limiter
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 URL_VARIABLE: Final = "TRACEDRPC_TEST_URL"
 SETTLE_S: Final = 3.0
 MISSING: Final = pytest.StashKey[str]()
+
+# No example has a time limit: on a busy machine one takes as long as it takes.
+hypothesis.settings.register_profile(
+    "tracedrpc", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tracedrpc")
 
 
 # ---- the broker ----------------------------------------------------------------------------------

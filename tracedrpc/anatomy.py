@@ -97,7 +97,7 @@ def _dissect(invocation: Invocation, clocks: Clocks) -> Anatomy:
     times = invocation.server_times if replied_ns else None
     back_ns, skew_ns, quality = 0, None, None
     if times is not None and arrived_ns:
-        back_ns, skew_ns, quality = _way_back(invocation, times, clocks)
+        back_ns, skew_ns, quality = way_back(invocation, times, clocks)
         # The server may have it, and even be done, before the publisher's thread runs again.
         arrived_ns = min(arrived_ns, replied_ns - back_ns - times.total_us * 1000)
     if not _publish(invocation, cuts, arrived_ns, ended_ns):
@@ -183,7 +183,7 @@ def _wait(cuts: list[Cut], times: ServerTimes, replied_ns: int, back_ns: int, se
     )
 
 
-def _way_back(
+def way_back(
     invocation: Invocation, times: ServerTimes, clocks: Clocks,
 ) -> tuple[int, int | None, Quality | None]:
     """Return how long the reply was on its way, the skew of the server's clock, and how that is known.

@@ -225,6 +225,14 @@ class Invocation:
         self.started_wall_ns -= self.started_ns - began_ns
         self.started_ns = began_ns
 
+    def went_plainly(self) -> bool:
+        """Tell whether it is a call that was answered after one publish, on a connection that was there."""
+        return (
+            self.request.mode is Mode.CALL and self.attempts == 1 and self.stage is Stage.DONE
+            and self.replied_ns > 0 and self.woken_ns > 0 and self.published_ns > 0 and self.ended_ns > 0
+            and not (self.connect_ns or self.returned_ns or self.heartbeats)
+        )
+
     def is_slow(self) -> bool:
         """Tell whether it took, by its end or until now, as long as what counts as slow."""
         return 0 < self.slow_ns <= (self.ended_ns or monotonic_ns()) - self.started_ns

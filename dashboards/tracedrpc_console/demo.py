@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
+import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.progress import BarColumn, Progress, TextColumn
 
 import tracedrpc as messaging
 from tracedrpc_console import expected, report, stage
-from tracedrpc_console.broker import BrokerUnavailable, broker
+from tracedrpc_console.beside import console_beside, holds
+from tracedrpc_console.broker import BrokerUnavailable
+from tracedrpc_console.brokers import CannotStart, broker_url, is_memory
+from tracedrpc_console.commands.console import open_page
 from tracedrpc_console.drawing import draw
 from tracedrpc_console.forward import Forwarder
 from tracedrpc_console.processes import ChildFailed
@@ -21,16 +25,16 @@ from tracedrpc_console.receiver import Receiver, SpanStore
 from tracedrpc_console.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from rich.console import Console
 
+    from tracedrpc_console.running import Note
     from tracedrpc_console.spans import Span
 
 SPANS_LIMIT_S: Final = 10.0
 """Most seconds to wait for spans after the last call."""
-CONNECT_LIMIT_S: Final = 3.0
 _OK, _BAD, _INTERRUPTED = 0, 1, 130
 
 
@@ -44,6 +48,8 @@ class Settings:
         is_once: whether to end after the first report.
         seconds: how long a round of traffic is.
         svg: a file that the picture of the chosen trace is written to, or None.
+        stays: whether the console stays up after the last report until Ctrl-C.
+        opens: whether the page is opened in a browser.
     """
 
     url: str | None = None
@@ -51,10 +57,8 @@ class Settings:
     is_once: bool = False
     seconds: float = 4.0
     svg: Path | None = None
-
-
-class CannotStart(Exception):
-    """The demo has nothing to run on; the text says why."""
+    stays: bool = False
+    opens: bool = False
 
 
 def run(settings: Settings, console: Console) -> int:
@@ -73,27 +77,69 @@ def run(settings: Settings, console: Console) -> int:
 
 def _run(settings: Settings, console: Console, stack: contextlib.ExitStack) -> int:
     forwarder = stack.enter_context(Forwarder(settings.otlp)) if settings.otlp else None
-    url = _broker(settings.url, console, stack)
-    receiver = stack.enter_context(Receiver(SpanStore(), forwarder))
+    url = broker_url(settings.url, console, stack)
+    note = stack.enter_context(console_beside())
+    to_console = stack.enter_context(Forwarder(note.otlp))
+    receiver = stack.enter_context(Receiver(SpanStore(), _both(to_console, forwarder)))
     stage.set_environment(receiver.url)
-    is_memory = _is_memory(url)
+    in_memory = is_memory(url)
     began = time.monotonic()
-    if is_memory:
+    if in_memory:
         stack.enter_context(stage.services_as_threads(url, receiver.url))
     else:
         stack.enter_context(stage.services_as_processes(url))
-    what = "threads of this process" if is_memory else "processes"
+    what = "threads of this process" if in_memory else "processes"
     names = ", ".join(server for _, server in stage.CAST)
     console.print(f"services  {names}: {what}, ready after {time.monotonic() - began:.1f} s")
-    transport = stack.enter_context(stage.traced_transport(expected.TRAFFIC, url, receiver.url))
-    demo = _Demo(settings, console, Traffic(transport), receiver.store, has_broker=not is_memory)
+    stack.enter_context(stage.logs_and_metrics("demo" if in_memory else expected.TRAFFIC))
+    connect = partial(stage.traced_transport, expected.TRAFFIC, url, receiver.url)
+    traffic = Traffic(stack.enter_context(connect()), connect)
+    demo = _Demo(settings, console, traffic, receiver.store, has_broker=not in_memory)
     outcome = demo.first_round()
     _say_forwarded(console, forwarder)
     _say_next(console, settings, url)
+    is_shown = _show_page(console, settings, note, outcome)
     if not settings.is_once:
         outcome = demo.until_interrupted()
+    elif settings.stays:
+        _stay(console)
     _save_picture(console, outcome, settings.svg)
-    return _BAD if outcome.missing else _OK
+    return _OK if is_shown and not outcome.missing else _BAD
+
+
+def _both(first: Forwarder, second: Forwarder | None) -> Callable[[str, str, str, bytes], None]:
+    """Return what hands an export to one or two others."""
+    def forward(path: str, kind: str, encoding: str, body: bytes) -> None:
+        first(path, kind, encoding, body)
+        if second is not None:
+            second(path, kind, encoding, body)
+
+    return forward
+
+
+def _show_page(console: Console, settings: Settings, note: Note, outcome: report.Outcome) -> bool:
+    """Print where the trace of everything is on the console's page; False when it did not get there."""
+    trace = report.whole_story(outcome)
+    if trace is None:
+        return False
+    trace_id = trace.spans[0].trace_id
+    if not holds(note, trace_id, len(trace.spans), SPANS_LIMIT_S):
+        console.print(f"the console has not got all of trace {trace_id}", style="bold red")
+        return False
+    address = note.page(f"trace/{trace_id}")
+    title = f"{expected.EVACUATE.name.capitalize()}: {len(trace.spans)} spans, on a page of this machine"
+    console.print(f"\n{title}", style="bold")
+    console.print(f"  {address}", style="bold cyan", markup=False, soft_wrap=True)
+    if settings.opens:
+        open_page(console, address)
+    return True
+
+
+def _stay(console: Console) -> None:
+    """Wait for Ctrl-C, so that the page can be looked at."""
+    console.print("the page stays until Ctrl-C", style="bold")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _save_picture(console: Console, outcome: report.Outcome, path: Path | None) -> None:
@@ -159,59 +205,6 @@ class _Demo:
         return outcome
 
 
-# ---- what it runs on ----------------------------------------------------------------------------
-
-
-def _broker(url: str | None, console: Console, stack: contextlib.ExitStack) -> str:
-    """Have a broker running, as long as the stack does, and return its URL."""
-    if url is not None:
-        if not _is_memory(url):
-            _check_reachable(url)
-        console.print(f"broker    {messaging.TransportURL.parse(None, url)}", markup=False)
-        return url if _is_memory(url) else _leaving_nothing(url)
-    began = time.monotonic()
-    try:
-        with console.status("starting a private RabbitMQ node"):
-            running = stack.enter_context(broker())
-    except BrokerUnavailable as error:
-        reason = str(error).partition("\n")[0]
-        console.print(f"broker    none, so the memory driver in one process: {reason}", markup=False)
-        return stage.MEMORY_URL
-    took = f"started in {time.monotonic() - began:.1f} s"
-    console.print(f"broker    a RabbitMQ of our own, {_address(running.url)}, {took}", markup=False)
-    return running.url
-
-
-def _is_memory(url: str) -> bool:
-    return url.partition(":")[0] in {"memory", "fake"}
-
-
-def _leaving_nothing(url: str) -> str:
-    """Return the URL with an option that lets the demo's queues go with their last consumer."""
-    return f"{url}{'&' if '?' in url else '?'}amqp_auto_delete=true"
-
-
-def _check_reachable(url: str) -> None:
-    """Find out in seconds, before anything else is started.
-
-    Raises:
-        CannotStart: no host of the URL takes a connection.
-    """
-    reasons = []
-    for host in messaging.TransportURL.parse(None, url).hosts:
-        address = (host.hostname or "localhost", host.port or 5672)
-        try:
-            with socket.create_connection(address, CONNECT_LIMIT_S):
-                return
-        except OSError as error:
-            reasons.append(f"{address[0]}:{address[1]}: {error.strerror or error}")
-    raise CannotStart(f"no RabbitMQ answers at {'; '.join(reasons)}")
-
-
-def _address(url: str) -> str:
-    return url.rpartition("@")[2].rstrip("/")
-
-
 @contextlib.contextmanager
 def _progress(console: Console) -> Iterator[Progress]:
     columns = (
@@ -242,10 +235,11 @@ def _say_next(console: Console, settings: Settings, url: str) -> None:
     lines = []
     if not settings.otlp:
         lines.append(("see it in Jaeger", "tracedrpc demo --otlp http://127.0.0.1:4318"))
-    if not settings.is_once and not _is_memory(url):
+    if not settings.is_once and not is_memory(url):
         ping = f"--url {settings.url or url} --topic demo.compute --server host-1 --exchange demo"
         lines.append(("ask a server for a sign of life", f"tracedrpc ping {ping}"))
     lines += [
+        ("see your own services like this", "tracedrpc console"),
         ("run one of the services yourself", "python -m tracedrpc_console.services.compute --help"),
         ("the same in your service", 'README.md, "Use it": two lines'),
     ]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tracedrpc_console.choices import Case, Driver
-
-CI_WIDTH: Final = 100
-"""Columns when the output goes to a file and nobody says how many there are."""
+from tracedrpc_console.commands import asking
+from tracedrpc_console.commands.console import console
+from tracedrpc_console.commands.importing import import_
+from tracedrpc_console.commands.tail import tail
+from tracedrpc_console.terminal import is_watched, make_console
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -67,6 +66,13 @@ def demo(
     svg: Annotated[
         Path | None, typer.Option(help="Write the first picture to this file, too.", dir_okay=False),
     ] = None,
+    is_opened: Annotated[
+        bool, typer.Option("--open", help="Open the console's page in a browser."),
+    ] = False,
+    stay: Annotated[
+        bool | None,
+        typer.Option("--stay/--no-stay", help="After --once, keep the page up; else on a terminal only."),
+    ] = None,
 ) -> None:
     """Run example services, drive them, and show what their calls did.
 
@@ -78,7 +84,10 @@ def demo(
     if driver is Driver.MEMORY and url is not None:
         raise typer.BadParameter("--driver memory needs no --url")
     chosen = MEMORY_URL if driver is Driver.MEMORY else url
-    raise typer.Exit(demos.run(demos.Settings(chosen, otlp, once, seconds, svg), _console()))
+    settings = demos.Settings(
+        chosen, otlp, once, seconds, svg, stays=is_watched() if stay is None else stay, opens=is_opened,
+    )
+    raise typer.Exit(demos.run(settings, make_console()))
 
 
 @app.command()
@@ -91,7 +100,7 @@ def investigate(
     """Make a call go wrong on a real broker, and show what exception, log and trace say about it."""
     from tracedrpc_console.investigations import run  # noqa: PLC0415 - --help need not wait for it
 
-    raise typer.Exit(run(case, url, _console()))
+    raise typer.Exit(run(case, url, make_console()))
 
 
 @app.command()
@@ -109,12 +118,14 @@ def ping(
     from tracedrpc_console.ping import ping as send  # noqa: PLC0415 - see above
 
     target = tracedrpc.Target(exchange=exchange, topic=topic, server=server)
-    raise typer.Exit(send(_console(), url, target, timeout))
+    raise typer.Exit(send(make_console(), url, target, timeout))
 
 
-def _console() -> Console:
-    is_plain = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(highlight=False, width=CI_WIDTH if is_plain else None)
+for _command in (
+    console, asking.traces, asking.trace, asking.logs, asking.explain, tail, asking.methods, asking.export,
+):
+    app.command()(_command)
+app.command("import")(import_)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,11 @@ def chosen_trace(outcome: Outcome) -> Trace | None:
     return next(trace for trace in chain if _duration_ms(trace) == at)
 
 
+def whole_story(outcome: Outcome) -> Trace | None:
+    """Return the trace in which everything happens; None when it did not arrive."""
+    return next(iter(_of(traces(outcome.spans), expected.EVACUATE.root)), None)
+
+
 def verdict(console: Console, outcome: Outcome, rounds_spans: int) -> None:
     """Print whether everything arrived, and if not, what is missing."""
     glyphs = for_encoding(console.encoding)

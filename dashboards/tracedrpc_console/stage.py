@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Final
 
 import tracedrpc as messaging
+import tracedrpc_otel
 from tracedrpc_console.processes import Children
 from tracedrpc_console.services import api, compute, scheduler, targets
 from tracedrpc_otel import OTelTelemetry
@@ -24,6 +26,8 @@ MEMORY_URL: Final = "memory://demo/"
 _MAKERS: Final = {"api": api.make_server, "scheduler": scheduler.make_server, "compute": compute.make_server}
 _OURS: Final = {
     "OTEL_BSP_SCHEDULE_DELAY": "200",  # ms; we wait for the spans
+    "OTEL_BLRP_SCHEDULE_DELAY": "200",
+    "OTEL_METRIC_EXPORT_INTERVAL": "1000",
     "TRACEDRPC_RPC_PING_ENABLED": "true",
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
@@ -65,6 +69,19 @@ def services_as_threads(url: str, endpoint: str) -> Iterator[None]:
             transport = stack.enter_context(traced_transport(service, url, endpoint))
             stack.enter_context(_MAKERS[service](transport, server))
         yield
+
+
+@contextlib.contextmanager
+def logs_and_metrics(service: str) -> Iterator[None]:
+    """Export what this process logs and measures while the block runs."""
+    logger = logging.getLogger("demo")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.NullHandler())  # or else warnings go to standard error as well
+    configured = tracedrpc_otel.configure(service_name=service, traces=False)
+    try:
+        yield
+    finally:
+        configured.shutdown()
 
 
 @contextlib.contextmanager

@@ -15,13 +15,13 @@ from tracedrpc_console.services import targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 USERS: Final = 3
 """Threads that boot instances all the time."""
 PAUSE_S: Final = 0.02
 TICK_S: Final = 0.1
 NOBODY_LIMIT_S: Final = 1.0
-SNAPSHOT_LIMIT_S: Final = 1.0
 
 
 class Surprise(Exception):
@@ -31,6 +31,10 @@ class Surprise(Exception):
 class Traffic:
     """The users. Thread-safe.
 
+    Args:
+        transport: what they call with.
+        connect: gives another transport, which has no connection yet.
+
     Attributes:
         calls: how many were made so far in this round, by the name of the root span.
         errors: how many of them failed as they were meant to.
@@ -38,7 +42,12 @@ class Traffic:
         surprises: what went otherwise than meant.
     """
 
-    def __init__(self, transport: messaging.Transport) -> None:
+    def __init__(
+        self,
+        transport: messaging.Transport,
+        connect: Callable[[], AbstractContextManager[messaging.Transport]],
+    ) -> None:
+        self._connect = connect
         self._api = messaging.get_rpc_client(transport, targets.API, timeout=15)
         self._compute = messaging.get_rpc_client(transport, targets.COMPUTE)
         self._lock = threading.Lock()
@@ -55,7 +64,7 @@ class Traffic:
         """
         self._begin()
         began = time.monotonic()
-        with ThreadPoolExecutor(USERS + 5, thread_name_prefix="traffic") as pool:
+        with ThreadPoolExecutor(USERS + 6, thread_name_prefix="traffic") as pool:
             running: set[Future[None]] = {pool.submit(self._once, each) for each in self._rare()}
             running |= {pool.submit(self._users, began + seconds) for _ in range(USERS)}
             try:
@@ -107,14 +116,21 @@ class Traffic:
         """A call whose handler needs longer than its caller waits."""
         self._count(expected.TOO_SLOW)
         host = self._compute.prepare(
-            server=targets.HOSTS[1], timeout=SNAPSHOT_LIMIT_S, call_monitor_timeout=targets.MONITOR_S,
+            server=targets.HOSTS[1], timeout=targets.PATIENCE_S, call_monitor_timeout=targets.MONITOR_S,
         )
         self._time_out(lambda: host.call({}, "snapshot_instance", name="vm-1"))
+
+    def evacuate(self) -> None:
+        """A call in which everything happens, from the first connection on."""
+        self._count(expected.EVACUATE)
+        with self._connect() as transport:
+            api = messaging.get_rpc_client(transport, targets.API, timeout=30)
+            api.call({}, "evacuate_host", name="vm-1")
 
     # ---- in threads of the pool -------------------------------------------------------------------
 
     def _rare(self) -> tuple[Callable[[], None], ...]:
-        return (self.migrate, self.too_slow, self.nobody, self.refresh, self.delete)
+        return (self.evacuate, self.migrate, self.too_slow, self.nobody, self.refresh, self.delete)
 
     def _users(self, until: float) -> None:
         while time.monotonic() < until and not self._stop.is_set():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from tracedrpc import semconv as names
 from tracedrpc_otel.attributes import OTHER, TABLE_LIMIT
@@ -26,7 +26,9 @@ OTHER_LIMIT: Final = 100
 """Series beside those, told under `_OTHER` and apart only by how it went and where. (The SDK's own
 limit is 2000, and what comes then loses all its attributes.)"""
 KEPT_LIMIT: Final = 4000
-"""Attribute sets kept ready for one histogram; a set may have several keys."""
+"""Keys of one histogram for which the series is kept ready; a series may have several."""
+
+Bound = TypeVar("Bound")
 
 _NAMES: Final = frozenset({names.RPC_METHOD, names.DESTINATION_TEMPLATE})
 _NODE: Final = frozenset({names.SERVER_ADDRESS, names.SERVER_PORT})
@@ -61,30 +63,39 @@ class Bounded:
         return value
 
 
-class Series:
-    """The attribute sets of one histogram, each built once: a set costs more than the look-up.
+class Series(Generic[Bound]):
+    """The series of one histogram, each made once: that costs more than the look-up.
 
     Args:
-        instrument: whose attributes they are; keys it does not list are left out.
+        instrument: whose they are; attributes it does not list are left out.
         build: returns the attributes for a key, from the key alone.
+        bind: makes a series of its attributes.
     """
 
-    __slots__ = ("_allowed", "_build", "_kept", "_series")
+    __slots__ = ("_allowed", "_bind", "_build", "_kept", "_series")
 
-    def __init__(self, instrument: Instrument, build: Callable[..., Attributes]) -> None:
+    def __init__(
+        self, instrument: Instrument, build: Callable[..., Attributes], bind: Callable[[Attributes], Bound],
+    ) -> None:
         self._allowed = frozenset(instrument.attributes)
         self._build = build
-        self._kept: dict[tuple[Hashable, ...], Attributes] = {}
+        self._bind = bind
+        self._kept: dict[tuple[Hashable, ...], Bound] = {}
         self._series: set[frozenset[tuple[str, Value]]] = set()
 
-    def of(self, *key: Hashable) -> Attributes:
-        """Return the attributes for a key; shared, and not to be changed."""
-        attributes = self._kept.get(key)
-        if attributes is None:
-            attributes = self._within_limits(self._build(*key))
-            if len(self._kept) < KEPT_LIMIT:
-                self._kept[key] = attributes
-        return attributes
+    def of(self, *key: Hashable) -> Bound:
+        """Return the series for a key."""
+        return self._kept.get(key) or self._make(key)
+
+    def restart(self) -> None:
+        """Make every series anew."""
+        self._kept.clear()
+
+    def _make(self, key: tuple[Hashable, ...]) -> Bound:
+        made = self._bind(self._within_limits(self._build(*key)))
+        if len(self._kept) < KEPT_LIMIT:
+            self._kept[key] = made
+        return made
 
     def _within_limits(self, built: Attributes) -> Attributes:
         attributes = {name: value for name, value in built.items() if name in self._allowed}

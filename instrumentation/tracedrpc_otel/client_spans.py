@@ -10,10 +10,11 @@ from tracedrpc._safe import SafeText, safe
 from tracedrpc.anatomy import anatomy_of
 from tracedrpc.message import Mode
 from tracedrpc.story import where_spent
-from tracedrpc_otel import oslo_names, phases
+from tracedrpc_otel import oslo_names, phases, plain_calls
 from tracedrpc_otel.client_leaves import Ended, leaves_of_call, leaves_of_cast, tell_delivery
 from tracedrpc_otel.destinations import sent_to, shared_broker
 from tracedrpc_otel.heartbeats import Heartbeats
+from tracedrpc_otel.native_spans import NativeSpan
 from tracedrpc_otel.outcomes import (
     STORY_LIMIT,
     client_exception,
@@ -73,6 +74,8 @@ class CallScope(SpanScope["Invocation"]):
         return self._kit.sink.start(self.start, None, work.started_wall_ns, forced=work.request.trace)
 
     def _tell(self, work: Invocation, live: LiveSpan) -> None:
+        if self._wrote_plainly(work, live):
+            return
         invocation, error, kit = work, self._error, self._kit
         ended_ns = invocation.ended_ns or monotonic_ns()
         end_wall_ns = invocation.wall_ns(ended_ns)
@@ -87,6 +90,20 @@ class CallScope(SpanScope["Invocation"]):
         finally:
             fixed = shared_broker(invocation.peer, invocation.address)
             live.finish(Ending(end_wall_ns, attributes, failure, events=events, fixed=fixed))
+
+    def _wrote_plainly(self, invocation: Invocation, live: LiveSpan) -> bool:
+        """Write the spans of a call that went as nearly all go; tell whether that was all."""
+        kit = self._kit
+        has_more = self._error or self._heartbeats or self._publishing or self.way
+        if has_more or not kit.is_plain or not invocation.went_plainly() or not isinstance(live, NativeSpan):
+            return False
+        elapsed_ns = invocation.ended_ns - invocation.started_ns
+        least_ns = kit.least_ns(elapsed_ns, is_special=invocation.is_slow())
+        spans = plain_calls.write(invocation, self.start, live, least_ns) if live.is_untouched() else None
+        if spans is None:
+            return False
+        live.finish_as(invocation.wall_ns(invocation.ended_ns), spans)
+        return True
 
     # ---- what is told -------------------------------------------------------------------------
 

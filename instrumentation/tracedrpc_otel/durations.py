@@ -11,15 +11,21 @@ from tracedrpc.message import Mode
 from tracedrpc_otel import instruments as table
 from tracedrpc_otel.cardinality import ERROR_LIMIT, PEER_LIMIT, TEMPLATE_LIMIT, Bounded, Series
 from tracedrpc_otel.destinations import address_attributes
+from tracedrpc_otel.records import word
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
+    from collections.abc import Callable
 
+    from tracedrpc.clocks import Quality
     from tracedrpc.driver import Incoming
     from tracedrpc.message import Invocation
     from tracedrpc.telemetry import ConnectionInfo
-    from tracedrpc_otel.meters import Meters
+    from tracedrpc_otel.instrument import Instrument
+    from tracedrpc_otel.meters import Meters, SdkSeries
+    from tracedrpc_otel.native_histograms import NativeSeries
+    from tracedrpc_otel.queue_times import QueueTime
     from tracedrpc_otel.records import Attributes
+    from tracedrpc_otel.sink import LiveSpan
 
 NONE: Final = SafeText("")
 """Stands in a series' key for an attribute that it does not have."""
@@ -28,8 +34,7 @@ NONE: Final = SafeText("")
 class Durations:
     """Records durations, in seconds.
 
-    `context` is that of the operation's span: by it the SDK's exemplars find the trace, though
-    the span may have ended, or never have been the current one.
+    `live` is the operation's span, for exemplars; without one they are of the current span.
 
     Args:
         meters: makes the histograms.
@@ -40,74 +45,94 @@ class Durations:
         self._errors = Bounded(ERROR_LIMIT)
         self._peers = Bounded(PEER_LIMIT, NONE)
         self._templates = Bounded(TEMPLATE_LIMIT)
-        self._called = meters.histogram(table.CLIENT_DURATION, more_buckets)
-        self._served = meters.histogram(table.SERVER_DURATION, more_buckets)
-        self._sent = meters.histogram(table.SEND_DURATION, more_buckets)
-        self._processed = meters.histogram(table.PROCESS_DURATION, more_buckets)
-        self._queued = meters.histogram(table.QUEUE_DURATION)
-        self._waited = meters.histogram(table.WAIT_TIME)
-        self._created = meters.histogram(table.CREATE_TIME)
-        self._calls = Series(table.CLIENT_DURATION, _call)
-        self._requests = Series(table.SERVER_DURATION, _request)
-        self._sends = Series(table.SEND_DURATION, _send)
-        self._processes = Series(table.PROCESS_DURATION, _process)
-        self._queues = Series(table.QUEUE_DURATION, _queue)
-        self._waits = Series(table.WAIT_TIME, _wait)
-        self._creations = Series(table.CREATE_TIME, _creation)
+
+        def series(
+            row: Instrument, build: Callable[..., Attributes], more: tuple[float, ...] = (),
+        ) -> Series[SdkSeries | NativeSeries]:
+            return Series(row, build, meters.histogram(row, more))
+
+        self._meters = meters
+        self._calls = series(table.CLIENT_DURATION, self._call, more_buckets)
+        self._requests = series(table.SERVER_DURATION, _request, more_buckets)
+        self._sends = series(table.SEND_DURATION, self._send, more_buckets)
+        self._processes = series(table.PROCESS_DURATION, _process, more_buckets)
+        self._queues = series(table.QUEUE_DURATION, _queue)
+        self._waits = series(table.WAIT_TIME, _wait)
+        self._creations = series(table.CREATE_TIME, self._creation)
 
     def called(
         self, invocation: Invocation, method: SafeText, error_type: SafeText, status: SafeText,
-        context: Context | None,
+        live: LiveSpan | None,
     ) -> None:
         """Record a call that ended; `NONE` is no error and no status."""
-        error_type, peer = self._bounded(error_type), self._peers.of(safe(invocation.peer))
-        attributes = self._calls.of(method, error_type, status, peer)
-        self._called.record(_elapsed_s(invocation), attributes, context)
+        if error_type:
+            error_type = self._errors.of(error_type)
+        elapsed_s = ((invocation.ended_ns or monotonic_ns()) - invocation.started_ns) / 1e9
+        self._calls.of(method, error_type, status, invocation.peer).record(elapsed_s, live)
 
     def sent(
         self, invocation: Invocation, method: SafeText, error_type: SafeText, template: SafeText,
-        context: Context | None,
+        live: LiveSpan | None,
     ) -> None:
         """Record a cast or fanout that ended."""
-        error_type, peer = self._bounded(error_type), self._peers.of(safe(invocation.peer))
-        mode, system = invocation.request.mode, invocation.system
-        attributes = self._sends.of(system, mode, self._templates.of(template), method, error_type, peer)
-        self._sent.record(_elapsed_s(invocation), attributes, context)
+        if error_type:
+            error_type = self._errors.of(error_type)
+        elapsed_s = ((invocation.ended_ns or monotonic_ns()) - invocation.started_ns) / 1e9
+        mode, template = invocation.request.mode, self._templates.of(template)
+        series = self._sends.of(invocation.system, mode, template, method, error_type, invocation.peer)
+        series.record(elapsed_s, live)
 
     def served(
         self, incoming: Incoming, method: SafeText, error_type: SafeText, template: SafeText,
-        context: Context | None,
+        live: LiveSpan | None,
     ) -> None:
         """Record a request that was worked on."""
+        if error_type:
+            error_type = self._errors.of(error_type)
         timeline = incoming.timeline
         elapsed_s = ((timeline.replied_ns or monotonic_ns()) - timeline.delivered_ns) / 1e9
-        error_type = self._bounded(error_type)
         if incoming.received.mode is Mode.CALL:
-            self._served.record(elapsed_s, self._requests.of(method, error_type), context)
+            self._requests.of(method, error_type).record(elapsed_s, live)
         else:
-            template = self._templates.of(template)
-            attributes = self._processes.of(incoming.system, template, method, error_type)
-            self._processed.record(elapsed_s, attributes, context)
+            series = self._processes.of(incoming.system, self._templates.of(template), method, error_type)
+            series.record(elapsed_s, live)
 
-    def queued(self, queued_ns: int, template: SafeText, quality: SafeText, context: Context | None) -> None:
+    def queued(self, waited: QueueTime, template: SafeText, live: LiveSpan | None) -> None:
         """Record how long a request was in its queue."""
-        self._queued.record(queued_ns / 1e9, self._queues.of(self._templates.of(template), quality), context)
+        self._queues.of(self._templates.of(template), waited.quality).record(waited.ns / 1e9, live)
 
     def waited(self, pool: str, result: str, waited_ns: int) -> None:
         """Record how long a thread waited for a connection, in its own context."""
-        self._waited.record(waited_ns / 1e9, self._waits.of(pool, result))
+        self._waits.of(pool, result).record(waited_ns / 1e9, None)
 
     def created(self, connection: ConnectionInfo) -> None:
         """Record how long a connection took to make, in the context of whoever made it."""
-        attributes = self._creations.of(connection.purpose, self._peers.of(safe(connection.peer)))
-        self._created.record(connection.connect_ns / 1e9, attributes)
+        self._creations.of(connection.purpose, connection.peer).record(connection.connect_ns / 1e9, None)
 
-    def _bounded(self, error_type: SafeText) -> SafeText:
-        return error_type and self._errors.of(error_type)
+    def restart(self) -> None:
+        """Begin from zero where we count ourselves."""
+        self._meters.restart()
+        for series in (
+            self._calls, self._requests, self._sends, self._processes, self._queues, self._waits,
+            self._creations,
+        ):
+            series.restart()
 
+    # ---- series that name a broker ------------------------------------------------------------
 
-def _elapsed_s(invocation: Invocation) -> float:
-    return ((invocation.ended_ns or monotonic_ns()) - invocation.started_ns) / 1e9
+    def _call(self, method: SafeText, error_type: SafeText, status: SafeText, peer: str) -> Attributes:
+        return _call(method, error_type, status, self._peer(peer))
+
+    def _send(
+        self, system: str, mode: Mode, template: SafeText, method: SafeText, error_type: SafeText, peer: str,
+    ) -> Attributes:
+        return _send(system, mode, template, method, error_type, self._peer(peer))
+
+    def _creation(self, purpose: str, peer: str) -> Attributes:
+        return _creation(purpose, self._peer(peer))
+
+    def _peer(self, peer: str) -> SafeText:
+        return self._peers.of(safe(peer))
 
 
 # ---- what series are told apart by ------------------------------------------------------------
@@ -150,8 +175,8 @@ def _message(system: str, template: SafeText, method: SafeText, error_type: Safe
     return attributes
 
 
-def _queue(template: SafeText, quality: SafeText) -> Attributes:
-    return {names.DESTINATION_TEMPLATE: template, names.QUEUE_QUALITY: quality}
+def _queue(template: SafeText, quality: Quality) -> Attributes:
+    return {names.DESTINATION_TEMPLATE: template, names.QUEUE_QUALITY: word(quality)}
 
 
 def _wait(pool: str, result: str) -> Attributes:

@@ -20,6 +20,8 @@ from tracedrpc.telemetry import Telemetry
 from tracedrpc_otel.batches import positive
 from tracedrpc_otel.forks import Gate, weakly
 from tracedrpc_otel.metrics import count_from_zero
+from tracedrpc_otel.native_histograms import histograms_of
+from tracedrpc_otel.native_points import Reading, can_count
 from tracedrpc_otel.outlets import SHUTDOWN_S, finish, flush
 
 if TYPE_CHECKING:
@@ -50,18 +52,27 @@ class PeriodicOutlet:
 
     Give `reader` to a `MeterProvider`, and the provider to `start`. A forked child has a thread
     and a reader of its own, which begins from zero: the parent's counts are the parent's to tell.
+
+    Args:
+        exporter: where the points go.
+        options: how often; None is what `OTEL_METRIC_EXPORT_*` says.
+
+    Attributes:
+        can_count: our own histograms are what the exporter wants.
     """
 
     def __init__(self, exporter: ForkProof[MetricExporter], options: ReaderOptions | None = None) -> None:
         self._exporter = exporter
         self._options = options or ReaderOptions.from_environment()
         self._provider: MeterProvider | None = None
+        self._reading: Reading | None = None
         self._closed = self._reported = False
         self._collecting = Gate()
         self._reset()
         # They are private, and the SDK's own reader asks for them all the same.
         made: Any = exporter.get()
         self._preferences = (made._preferred_temporality, made._preferred_aggregation)  # noqa: SLF001
+        self.can_count = can_count(self._preferences[1])
         self.reader = Reader(self, *self._preferences)
         os.register_at_fork(after_in_child=weakly(self._in_child))
 
@@ -83,8 +94,10 @@ class PeriodicOutlet:
         return self._exported
 
     def start(self, provider: MeterProvider) -> None:
-        """Collect this provider's metrics from now on."""
+        """Collect this provider's metrics from now on, and our own histograms if it has any."""
         self._provider = provider
+        native = histograms_of(provider)
+        self._reading = None if native is None else Reading(native, self._preferences[0])
         _threads.start("export-metrics", self._run)
 
     def hurry(self) -> int:
@@ -110,6 +123,8 @@ class PeriodicOutlet:
 
     def take(self, data: MetricsData) -> None:
         """Keep what was collected until it is exported."""
+        if self._reading is not None:
+            data = self._reading.into(data)
         with self._changed:
             self._collected += _points(data)
             self._pending.append(data)

@@ -31,7 +31,6 @@ from tracedrpc_otel.tallies import NOTHING, Tally
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
     from tracedrpc.driver import Incoming
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from tracedrpc_otel.queue_times import QueueTime
     from tracedrpc_otel.records import Value
     from tracedrpc_otel.settings import Settings
+    from tracedrpc_otel.sink import LiveSpan
 
 QUEUE_MOST_NS: Final = 30 * 24 * 3600 * 1_000_000_000
 """A request that says it was sent longer ago has a wrong clock, or is made up."""
@@ -84,36 +84,36 @@ class Metrics:
     def call_started(self, invocation: Invocation) -> None:
         """A call, cast or fanout begins."""
         if self.is_on():
-            self._in_flight.begin(invocation)
+            self._in_flight.begin(id(invocation))
 
     def call_ended(
-        self, invocation: Invocation, method: SafeText, error: BaseException | None, context: Context | None,
+        self, invocation: Invocation, method: SafeText, error: BaseException | None, live: LiveSpan | None,
     ) -> None:
-        """A call, cast or fanout has ended; `method` and `context` are its span's."""
-        self._in_flight.end(invocation)
+        """A call, cast or fanout has ended; `live` is its span, which names the method likewise."""
+        self._in_flight.end(id(invocation))
         kind = NO_ERROR if error is None else error_type(error)
         if invocation.request.mode is Mode.CALL:
             code = NO_STATUS if error is None else status(invocation, error)
-            self._durations.called(invocation, method, kind, code, context)
+            self._durations.called(invocation, method, kind, code, live)
         else:
-            self._durations.sent(invocation, method, kind, template(invocation), context)
+            self._durations.sent(invocation, method, kind, template(invocation), live)
 
     def request_started(self, incoming: Incoming) -> None:
         """A worker takes a request up."""
         if self.is_on():
-            self._active.begin(incoming)
+            self._active.begin(id(incoming))
 
     def request_ended(
         self, incoming: Incoming, method: SafeText, error: BaseException | None,
-        queued: QueueTime | None, context: Context | None,
+        queued: QueueTime | None, live: LiveSpan | None,
     ) -> None:
-        """A request was worked on; `method` and `context` are its span's, an expected error is None."""
-        self._active.end(incoming)
+        """A request was worked on; `live` and `method` are likewise, an expected error is None."""
+        self._active.end(id(incoming))
         kind = NO_ERROR if error is None else error_type(error)
         where = queue_template(incoming)
-        self._durations.served(incoming, method, kind, where, context)
+        self._durations.served(incoming, method, kind, where, live)
         if queued is not None and queued.ns <= QUEUE_MOST_NS:
-            self._durations.queued(queued.ns, where, word(queued.quality), context)
+            self._durations.queued(queued, where, live)
 
     # ---- moments ------------------------------------------------------------------------------
 
@@ -193,6 +193,7 @@ class Metrics:
         for tally in (*self._tallies.values(), *self.connections.tallies()):
             tally.restart()
         self.pools.restart()
+        self._durations.restart()
 
 
 def _dropped() -> list[Observation]:

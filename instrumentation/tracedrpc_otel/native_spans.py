@@ -41,8 +41,8 @@ class NativeSpan(Span):
     """
 
     __slots__ = (
-        "_all", "_events", "_links", "_name", "_parent", "_parent_context", "_pen", "_room", "_start",
-        "_start_ns", "_status", "context", "end_ns", "span_context",
+        "_all", "_events", "_links", "_name", "_parent_context", "_pen", "_room", "_start",
+        "_status", "context", "end_ns", "parent", "span_context", "start_ns",
     )
 
     def __init__(
@@ -52,9 +52,9 @@ class NativeSpan(Span):
     ) -> None:
         self._start = start
         self._name = start.name
-        self._parent = parent
+        self.parent = parent
         self._parent_context = parent_context
-        self._start_ns = start_ns
+        self.start_ns = start_ns
         self._links = links
         self._pen = pen
         self._room = pen.room
@@ -99,9 +99,26 @@ class NativeSpan(Span):
         if lost or lost_events or lost_links:
             dropped = otlp_spans.Dropped(lost, lost_events, lost_links)
         self._pen.put(otlp_spans.span(
-            self.span_context, self._parent, ending.name or self._name, self._start.kind,
-            (self._start_ns, self.end_ns), values + more, status, dropped,
+            self.span_context, self.parent, ending.name or self._name, self._start.kind,
+            (self.start_ns, self.end_ns), values + more, status, dropped,
         ))
+
+    def is_untouched(self) -> bool:
+        """Tell whether it is as it began, and what is known of its like can be said of it."""
+        is_bare = self._all is None and not self._events and not self._links
+        is_named = self._name is self._start.name and self._status is otlp_spans.UNSET
+        return is_bare and is_named and self._room.is_ample and not self._pen.asks
+
+    def finish_as(self, end_ns: int, spans: list[bytes]) -> None:
+        """End the span; itself and its children are written already."""
+        self.end_ns = end_ns
+        self.context = self._parent_context
+        for span in spans:
+            self._pen.put(span)
+
+    def new_id(self) -> bytes:
+        """Return a span id for a child."""
+        return self._pen.new_id().to_bytes(8, "big")
 
     def _values(self, ending: Ending) -> tuple[bytes, int]:
         """Return all attributes, written, and how many there was no room for."""

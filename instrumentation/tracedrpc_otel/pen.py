@@ -103,8 +103,8 @@ class Pen:
         self.room = Room(limits)
         self.put = put
         self._sampler = sampler
-        self._new_id = ids.generate_span_id
-        self._asks = not Verdicts(sampler).knows_leaves
+        self.new_id = ids.generate_span_id
+        self.asks = not Verdicts(sampler).knows_leaves
 
     def leaf(self, parent: Ids | SpanContext, record: SpanRecord, *, asks: bool | None = None) -> None:
         """Write a finished child, and what is below it, unless the sampler does not want it.
@@ -114,8 +114,8 @@ class Pen:
             record: the child.
             asks: whether the sampler is asked; None leaves out what is known.
         """
-        ids = Ids(parent.trace_id, self._new_id(), parent.trace_state)
-        if self._asks if asks is None else asks:
+        ids = Ids(parent.trace_id, self.new_id(), parent.trace_state)
+        if self.asks if asks is None else asks:
             result = self._ask(parent, record)
             if not is_sampled(result):
                 return

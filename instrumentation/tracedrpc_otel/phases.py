@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from tracedrpc.message import ServerTimeline
     from tracedrpc_otel.records import Attributes
 
-_KEYS: Final = {phase: names.phase_ms(phase.value) for phase in Phase}
-_key_of: Final = _KEYS.__getitem__
+KEYS: Final = {phase: names.phase_ms(phase.value) for phase in Phase}
+_key_of: Final = KEYS.__getitem__
 _ms_of: Final = (1e6).__rtruediv__
 """Returns the milliseconds of ns. There are a dozen phases to a call: the loop over them is C's."""
-QUEUE_MS: Final = _KEYS[Phase.QUEUE]
-DISPATCH_MS: Final = _KEYS[Phase.DISPATCH]
-HANDLER_MS: Final = _KEYS[Phase.HANDLER]
-REPLY_MS: Final = _KEYS[Phase.REPLY]
+QUEUE_MS: Final = KEYS[Phase.QUEUE]
+DISPATCH_MS: Final = KEYS[Phase.DISPATCH]
+HANDLER_MS: Final = KEYS[Phase.HANDLER]
+REPLY_MS: Final = KEYS[Phase.REPLY]
 
 
 def tell_call(anatomy: Anatomy, attributes: Attributes) -> None:

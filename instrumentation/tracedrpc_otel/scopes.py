@@ -13,7 +13,7 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from tracedrpc.message import NO_CARRIER
 from tracedrpc.telemetry import Scope
-from tracedrpc_otel.settings import Detail
+from tracedrpc_otel.settings import Detail, ReplyWait
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +48,7 @@ class Kit:
         draws_leaves: a call has more than its two spans.
         draws_all: every phase of every call has its span.
         phase_min_ns: from this duration on a phase has its span.
+        is_plain: no switch changes what is told of a call that went as nearly all go.
     """
 
     sink: Sink
@@ -58,12 +59,17 @@ class Kit:
     draws_leaves: bool = field(init=False)
     draws_all: bool = field(init=False)
     phase_min_ns: int = field(init=False)
+    is_plain: bool = field(init=False)
 
     def __post_init__(self) -> None:
         detail, keep = self.settings.tracing, partial(object.__setattr__, self)
         keep("draws_leaves", detail is not Detail.COMPACT)
         keep("draws_all", detail is Detail.FULL)
         keep("phase_min_ns", int(self.settings.phase_min_ms * 1e6))
+        keep("is_plain", (
+            detail is Detail.STANDARD and self.settings.reply_wait is ReplyWait.LEG
+            and not self.settings.semconv and not self.capture.takes_fields
+        ))
 
     def least_ns(self, elapsed_ns: int, *, is_special: bool) -> int:
         """Return from which duration on a phase of a call or request has its span.

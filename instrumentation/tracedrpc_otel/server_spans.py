@@ -9,9 +9,11 @@ from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from tracedrpc import semconv as names
 from tracedrpc.message import Mode
+from tracedrpc_otel import plain_requests
 from tracedrpc_otel.answered import Answered
 from tracedrpc_otel.attributes import OTHER
 from tracedrpc_otel.heartbeats import SentHeartbeats
+from tracedrpc_otel.native_spans import NativeSpan
 from tracedrpc_otel.outcomes import description, is_unknown_method, server_exception
 from tracedrpc_otel.records import Ending, EventRecord
 from tracedrpc_otel.scopes import PassingScope, SpanScope
@@ -111,7 +113,24 @@ class ProcessScope(SpanScope["Incoming"]):
             parent = set_span_in_context(INVALID_SPAN, parent)
         return self._kit.sink.start(self._start, parent, timeline.wall_ns(timeline.delivered_ns), links=links)
 
+    def _wrote_plainly(self, incoming: Incoming, live: LiveSpan) -> bool:
+        """Write the span of a request that went as nearly all go; tell whether that was all."""
+        has_more = self._error or self._heartbeats or self._replying or self._overrun_ns or self._is_apart
+        kit = self._kit
+        if has_more or self.way or not kit.is_plain or not isinstance(live, NativeSpan):
+            return False
+        is_known = self.method(incoming) is not OTHER
+        if not is_known or not live.is_untouched() or live.span_context.trace_state:
+            return False
+        span = plain_requests.write(incoming, self._start, live, self.waited, kit)
+        if span is None:
+            return False
+        live.finish_as(self._timeline.wall_ns(self._timeline.replied_ns), [span])
+        return True
+
     def _tell(self, work: Incoming, live: LiveSpan) -> None:
+        if self._wrote_plainly(work, live):
+            return
         timeline, error, kit = work.timeline, self._error, self._kit
         end_ns = timeline.wall_ns(timeline.replied_ns or monotonic_ns())
         failure = None if error is None or self._expected else description(error, kit.capture)

@@ -36,13 +36,6 @@ class ReplyWait(StrEnum):
     OFF = "off"
 
 
-class Spans(StrEnum):
-    """Who makes spans where `configure` made the provider: we write their bytes, or the SDK makes them."""
-
-    NATIVE = "native"
-    SDK = "sdk"
-
-
 class Relation(StrEnum):
     """How the span of a cast's receiver belongs to its sender's: as its child, or by a link."""
 
@@ -52,6 +45,8 @@ class Relation(StrEnum):
 
 PREFIX: Final = "TRACEDRPC_"
 VARIABLE: Final = PREFIX + "TRACING"
+_ON: Final = frozenset({"on", "true", "1", "yes"})
+_OFF: Final = frozenset({"off", "false", "0", "no"})
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -71,7 +66,8 @@ class Settings:
         reply_wait: how the wait for a reply is drawn.
         cast_trace_mode: how a cast's receiver belongs to its sender.
         fanout_trace_mode: how a fanout's receivers belong to their sender.
-        spans: who makes them where `configure` made the provider; elsewhere always the SDK.
+        native: whether we write our spans and count our histograms ourselves where `configure` made
+            the provider; elsewhere the SDK does, always.
         capture: what else may be told, field by field: "args.<name>", "context.<key>", "result",
             "exception.message", "remote.traceback".
         baggage: keys of OpenTelemetry's baggage that may travel.
@@ -86,7 +82,7 @@ class Settings:
     reply_wait: ReplyWait = ReplyWait.LEG
     cast_trace_mode: Relation = Relation.PARENT
     fanout_trace_mode: Relation = Relation.PARENT
-    spans: Spans = Spans.NATIVE
+    native: bool = True
     capture: frozenset[str] = frozenset()
     baggage: frozenset[str] = frozenset()
 
@@ -100,12 +96,12 @@ class Settings:
             phase_min_ms=_number(said["phase_min_ms"], 10.0),
             events=_choice(Events, said["events"], Events.SPAN),
             semconv=said["semconv"].lower(),
-            metrics=said["metrics"].lower() not in {"off", "false", "0", "no"},
-            long_buckets=said["long_buckets"].lower() in {"on", "true", "1", "yes"},
+            metrics=said["metrics"].lower() not in _OFF,
+            long_buckets=said["long_buckets"].lower() in _ON,
             reply_wait=_choice(ReplyWait, said["reply_wait"], ReplyWait.LEG),
             cast_trace_mode=_choice(Relation, said["cast_trace_mode"], Relation.PARENT),
             fanout_trace_mode=_choice(Relation, said["fanout_trace_mode"], Relation.PARENT),
-            spans=_choice(Spans, said["spans"], Spans.NATIVE),
+            native=said["native"].lower() not in _OFF,
             capture=_words(said["capture"]),
             baggage=_words(said["baggage"]),
         )

@@ -21,8 +21,9 @@ from tracedrpc_otel.exporting import LOGS, METRICS, TRACES, ForkProof
 from tracedrpc_otel.log_export import LogProcessor
 from tracedrpc_otel.metric_export import PeriodicOutlet
 from tracedrpc_otel.native_sink import NativeSink
+from tracedrpc_otel.own_meters import OwnMeterProvider
 from tracedrpc_otel.own_provider import OwnProvider
-from tracedrpc_otel.settings import Settings, Spans
+from tracedrpc_otel.settings import Settings
 from tracedrpc_otel.span_export import BatchProcessor
 from tracedrpc_otel.span_sending import SpanSender, can_send
 
@@ -68,18 +69,18 @@ class Signal:
 
 
 def make_traces(
-    resource: Resource, exporters: list[ForkProof[Any]], spans: Spans | None = None,
+    resource: Resource, exporters: list[ForkProof[Any]], *, native: bool | None = None,
 ) -> Signal:
     """Return a tracer provider, not made the global one.
 
     Args:
         resource: what its spans say of this process.
         exporters: where they go.
-        spans: who makes ours; None is what the environment says.
+        native: whether we write ours; None is what the environment says.
     """
     provider = OwnProvider(resource, _limits())
-    wanted = spans or Settings.from_environment().spans
-    is_native = wanted is Spans.NATIVE and bool(exporters) and all(can_send(one.get()) for one in exporters)
+    wanted = Settings.from_environment().native if native is None else native
+    is_native = wanted and bool(exporters) and all(can_send(one.get()) for one in exporters)
     for one in exporters if is_native else ():
         one.wrap(lambda exporter: SpanSender(exporter, lambda: provider.resource))
     processors = [BatchProcessor(one) for one in exporters]
@@ -102,15 +103,27 @@ def _put_into(outlets: tuple[BatchOutlet[Any], ...]) -> Callable[[bytes], None]:
     return put
 
 
-def make_metrics(resource: Resource, exporters: list[ForkProof[Any]]) -> Signal:
-    """Return a meter provider, not made the global one."""
+def make_metrics(
+    resource: Resource, exporters: list[ForkProof[Any]], *, native: bool | None = None,
+) -> Signal:
+    """Return a meter provider, not made the global one.
+
+    Args:
+        resource: what its metrics say of this process.
+        exporters: where they go.
+        native: whether we count our histograms; None is what the environment says.
+    """
     # A package may have registered a reader instead of an exporter, as that for Prometheus does.
-    readers = [one.get() for one in exporters if isinstance(one.get(), MetricReader)]
+    foreign = [one.get() for one in exporters if isinstance(one.get(), MetricReader)]
     outlets = [PeriodicOutlet(one) for one in exporters if not isinstance(one.get(), MetricReader)]
-    provider = MeterProvider(
-        metric_readers=[*readers, *(outlet.reader for outlet in outlets)],
-        resource=resource,
-        shutdown_on_exit=False,
+    readers = [outlet.reader for outlet in outlets]
+    wanted = Settings.from_environment().native if native is None else native
+    is_native = wanted and not foreign and all(outlet.can_count for outlet in outlets)
+    provider = (
+        OwnMeterProvider(readers, resource) if is_native
+        else MeterProvider(
+            metric_readers=[*foreign, *readers], resource=resource, shutdown_on_exit=False,
+        )
     )
     for outlet in outlets:
         outlet.start(provider)

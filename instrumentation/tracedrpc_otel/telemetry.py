@@ -22,14 +22,13 @@ from tracedrpc_otel.span_telemetry import SpanTelemetry, inner
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
-    from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
 
     from tracedrpc.driver import Incoming
     from tracedrpc.message import Invocation
     from tracedrpc.telemetry import ConnectionInfo, Pool, Scope
     from tracedrpc_otel.propagation import Propagation
-    from tracedrpc_otel.sink import Sink
+    from tracedrpc_otel.sink import LiveSpan, Sink
 
 
 class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing that can happen
@@ -89,7 +88,7 @@ class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing
             return
         scope = inner(invocation.scope)
         start = scope.start if isinstance(scope, CallScope) else self._client_starts.of(invocation)
-        self._metrics.call_ended(invocation, start.rpc_method, error, _context(scope))
+        self._metrics.call_ended(invocation, start.rpc_method, error, _live(scope))
 
     def request_finished(self, incoming: Incoming) -> None:
         """A request was handled and its reply, if any, handed over; worker thread."""
@@ -115,7 +114,7 @@ class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing
             is_unknown = is_unknown_method(incoming, raised)
             is_named = not is_unknown and self._server_starts.is_named(incoming, start)
             method = start.rpc_method if is_named else OTHER
-        self._metrics.request_ended(incoming, method, failure, waited, _context(scope))
+        self._metrics.request_ended(incoming, method, failure, waited, _live(scope))
 
     # ---- moments ------------------------------------------------------------------------------
 
@@ -231,7 +230,6 @@ class OTelTelemetry(SpanTelemetry):  # noqa: PLR0904 - one method for each thing
         self._metrics.connections.unblocked(connection)
 
 
-def _context(scope: Scope | None) -> Context | None:
-    """Return the context of a scope's span, for exemplars; None without one."""
-    live = scope.live if isinstance(scope, SpanScope) else None
-    return None if live is None else live.context
+def _live(scope: Scope | None) -> LiveSpan | None:
+    """Return a scope's span, for exemplars; None without one."""
+    return scope.live if isinstance(scope, SpanScope) else None

@@ -3,7 +3,7 @@
     python -m tests.bench.price
 
 A call's way is gone through by hand, as the core goes it, once with telemetry and once with the
-silent one; the difference is the price. The SDK's spans go into a queue that nobody exports.
+silent one; the difference is the price. Spans go into a queue that nobody exports.
 """
 
 from __future__ import annotations
@@ -14,17 +14,23 @@ from dataclasses import dataclass
 from time import monotonic_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, ParentBased, TraceIdRatioBased
+from opentelemetry.trace import NoOpTracerProvider
 
 from tracedrpc._deadline import Deadline
 from tracedrpc._guard import guarded
 from tracedrpc.driver import Incoming
-from tracedrpc.message import Invocation, Mode, Received, Request, ServerTimeline, Stage
+from tracedrpc.message import Invocation, Mode, Received, Request, ServerTimeline, ServerTimes, Stage
 from tracedrpc.target import Target
 from tracedrpc.telemetry import PoolStats, Telemetry
+from tracedrpc_otel.native_sink import NativeSink
+from tracedrpc_otel.own_meters import OwnMeterProvider
+from tracedrpc_otel.own_provider import OwnProvider
 from tracedrpc_otel.settings import Detail
 from tracedrpc_otel.sink import SdkSink
 from tracedrpc_otel.telemetry import OTelTelemetry
@@ -95,6 +101,7 @@ class Asked(Incoming):
         self.topic = "compute"
         self.queue = self.routing_key = "compute.cn7"
         self.exchange = "nova"
+        self.function = provider  # any will do
 
     def reply(self, result: Any) -> None:
         """Take the instant of the reply."""
@@ -115,22 +122,50 @@ def provider(sampler: Any = None) -> TracerProvider:
     return made
 
 
-def traced(detail: Detail, sampler: Any = ALWAYS_ON) -> Telemetry:
-    """Return telemetry with spans and metrics of the real SDK."""
-    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
-    return guarded(OTelTelemetry(SdkSink(provider(sampler)), detail=detail, meter_provider=meters))
+def meters() -> MeterProvider:
+    """Return a provider whose metrics are collected by nobody."""
+    return MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
 
 
+def by_sdk(detail: Detail = Detail.STANDARD, sampler: Any = ALWAYS_ON) -> Telemetry:
+    """Return telemetry with spans that the SDK makes, without metrics."""
+    sink = SdkSink(provider(sampler))
+    return guarded(OTelTelemetry(sink, detail=detail, meter_provider=NoOpMeterProvider()))
+
+
+def written(detail: Detail = Detail.STANDARD, sampler: Any = DEFAULT_ON) -> Telemetry:
+    """Return telemetry with spans that we write, as `configure` sets it up, without metrics."""
+    own = OwnProvider(Resource({}), SpanLimits())
+    own.sampler = sampler
+    batch: deque[bytes] = deque(maxlen=2048)
+    sink = NativeSink(own, batch.append)
+    return guarded(OTelTelemetry(sink, detail=detail, meter_provider=NoOpMeterProvider()))
+
+
+def measured(meter_provider: MeterProvider) -> Telemetry:
+    """Return telemetry with metrics, without spans."""
+    return guarded(OTelTelemetry(SdkSink(NoOpTracerProvider()), meter_provider=meter_provider))
+
+
+NEVER = ParentBased(TraceIdRatioBased(0))
 CASES = (
     Case("no SDK", lambda: guarded(OTelTelemetry()), 8.0, "a side"),
-    Case("not sampled", lambda: traced(Detail.STANDARD, ParentBased(TraceIdRatioBased(0))), 80.0),
-    Case("compact", lambda: traced(Detail.COMPACT)),
-    Case("standard", lambda: traced(Detail.STANDARD), 250.0),
-    Case("full", lambda: traced(Detail.FULL)),
+    Case("not sampled, by the SDK", lambda: by_sdk(sampler=NEVER), 80.0),
+    Case("standard, by the SDK", by_sdk, 250.0),
+    Case("not sampled", lambda: written(sampler=NEVER), 80.0),
+    Case("compact", lambda: written(Detail.COMPACT)),
+    Case("standard", written, 250.0),
+    Case("full", lambda: written(Detail.FULL)),
+    Case("metrics alone, by the SDK", lambda: measured(meters())),
+    Case("metrics alone", lambda: measured(OwnMeterProvider([], Resource({})))),
 )
 
 
 # ---- a call's way --------------------------------------------------------------------------------
+
+
+WAY_US = (50, 80, 130, 900, 950, 1000)
+"""Of a call: asked for a connection, held one, published, reply seen, caller awake, ended."""
 
 
 def client_side(telemetry: Telemetry, invocation: Invocation, pool: FixedPool) -> dict[str, str]:
@@ -138,15 +173,16 @@ def client_side(telemetry: Telemetry, invocation: Invocation, pool: FixedPool) -
     with telemetry.call(invocation) as scope:
         invocation.scope = scope
         carrier = dict(scope.carrier)
-        invocation.acquire_ns = monotonic_ns()
         telemetry.connection_acquired(pool, "hit", 0)
-        invocation.acquired_ns = invocation.published_ns = monotonic_ns()
+        asked, held, published, replied, woken, ended = (invocation.started_ns + us * 1000 for us in WAY_US)
+        invocation.acquire_ns, invocation.acquired_ns, invocation.published_ns = asked, held, published
         invocation.attempts = 1
         invocation.peer, invocation.address = "rabbit-1:5672", "10.0.0.1"
         invocation.exchange, invocation.routing_key = "nova", "compute.cn7"
         invocation.reply_queue = "reply_77"
-        invocation.server_times = ServerTimeline().stamp_reply("cn7")
-        invocation.replied_ns = invocation.woken_ns = invocation.ended_ns = monotonic_ns()
+        invocation.server_times = ServerTimes(invocation.wall_ns(replied) - 200_000, 100, 200, 350, "cn7")
+        invocation.server = "cn7"
+        invocation.replied_ns, invocation.woken_ns, invocation.ended_ns = replied, woken, ended
         invocation.stage = Stage.DONE
         telemetry.call_finished(invocation, None)
     return carrier

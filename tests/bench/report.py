@@ -144,7 +144,7 @@ def markdown(results: Results) -> str:
     parts.append(exported_text(results))
     parts.append("Goals (DESIGN section 7):\n")
     parts.append(markdown_table(GOAL_HEADER, list(summary.goals())))
-    parts.append("The price of telemetry alone, without I/O, through spans of the SDK:\n")
+    parts.append("The price of telemetry alone, without I/O:\n")
     parts.append(markdown_table(PRICE_HEADER, results.prices))
     parts.append("Lowest and highest of the rounds:\n")
     parts.append(markdown_table(HEADER, list(summary.rows(ranges=True))))

@@ -24,7 +24,11 @@ PARTS = (
     "was working on it",
     "every expected span arrived",
     "Where to look next",
+    "A call in which everything happens",
+    "#/trace/",
 )
+SERVICES = 4
+CONSOLE = 1
 
 
 def squeezed(text: str) -> str:
@@ -38,7 +42,7 @@ def test_the_memory_driver_shows_all_there_is_to_see() -> None:
     assert [part for part in PARTS if part not in squeezed(done.stdout)] == []
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_ascii_output_needs_no_unicode() -> None:
@@ -67,11 +71,11 @@ def test_ctrl_c_ends_everything_with_a_last_report(rabbit_url: str) -> None:
             if "traffic goes on" in line:
                 break
         children = _children(demo.pid)
-        assert len(children) == 4
+        assert len(children) == SERVICES + CONSOLE
         time.sleep(0.5)
         demo.send_signal(signal.SIGINT)
         rest = demo.stdout.read()
-        assert demo.wait(15) == 0, rest
+        assert demo.wait(40) == 0, rest
     assert "every expected span arrived" in rest
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
@@ -83,7 +87,7 @@ def test_killed_it_takes_its_services_along(rabbit_url: str) -> None:
             if "ready after" in line:
                 break
         children = _children(demo.pid)
-        assert len(children) == 4
+        assert len(children) == SERVICES + CONSOLE
         demo.kill()
     give_up = time.monotonic() + 10
     while any(_is_alive(pid) for pid in children) and time.monotonic() < give_up:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.faults.support import GRACE_S, Executions, eventually, failures, twice
@@ -10,6 +12,8 @@ from tracedrpc.testing import RecordingTelemetry
 
 LONG_S = 12.0
 SHORT_S = 0.5
+PROMPT_S = 2.0
+"""Generous to a busy machine; pauses alone would be longer."""
 CLOSE_FIVE_TIMES = """
 [begin [rabbit_networking:close_connection(Pid, "test") || Pid <- rabbit_networking:connections()],
  timer:sleep(400) end || _ <- lists:seq(1, 5)].
@@ -55,6 +59,21 @@ def test_a_call_outlives_an_outage_that_is_shorter_than_its_deadline(own_site, p
     assert all(record.lasted_s <= SHORT_S + GRACE_S for record in failures(short))
     assert all(record.lasted_s <= LONG_S + GRACE_S for record in lost)
     assert twice(done.ids()) == []
+
+
+def test_a_broker_that_was_away_for_long_is_used_again_as_soon_as_it_answers(own_site, private_broker):
+    done = Executions()
+    own_site.server(done)
+    client = own_site.client(timeout=LONG_S)
+    client.call({}, "work", number="before")
+    private_broker.kill9()
+    hasty = own_site.load(own_site.client(timeout=SHORT_S), threads=2)
+    hasty.wait_for(20, failed=True)  # meanwhile the pauses have grown to five seconds
+    private_broker.start()
+    begun_s = time.monotonic()
+    client.call({}, "work", number="after")
+    assert time.monotonic() - begun_s < PROMPT_S
+    hasty.stop()
 
 
 def test_nothing_is_lost_or_done_twice_when_the_broker_closes_every_connection_five_times(

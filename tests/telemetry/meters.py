@@ -8,21 +8,33 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.metrics import Meter, MeterProvider, NoOpMeter
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+
+from tracedrpc_otel.metric_export import Reader
+from tracedrpc_otel.native_points import Reading
+from tracedrpc_otel.own_meters import OwnMeterProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from opentelemetry.sdk.metrics.export import MetricsData
 
 
 class Readings:
     """A provider of the real SDK and what its reader collects."""
 
     def __init__(self, **options: Any) -> None:
-        self.reader = InMemoryMetricReader(**options)
+        self.reader: Any = InMemoryMetricReader(**options)
         self.provider = SdkMeterProvider([self.reader], shutdown_on_exit=False)
+
+    def data(self) -> MetricsData | None:
+        """Collect now; return all of it."""
+        data: MetricsData | None = self.reader.get_metrics_data()
+        return data
 
     def collect(self) -> dict[str, list[Any]]:
         """Collect now; return the points of each metric that has any."""
-        data = self.reader.get_metrics_data()
+        data = self.data()
         if data is None:
             return {}
         return {
@@ -45,6 +57,33 @@ class Readings:
 
     def value(self, name: str, attributes: Mapping[str, Any] | None = None) -> Any:
         return self.point(name, attributes).value
+
+
+class NativeReadings(Readings):
+    """The same of a provider that counts our histograms itself."""
+
+    def __init__(
+        self, preferred_temporality: dict[type, Any] | None = None, own: OwnMeterProvider | None = None,
+    ) -> None:
+        outlet: Any = self
+        self.reader = Reader(outlet, preferred_temporality, None)
+        self.own = own or OwnMeterProvider([], Resource({}))
+        self.own.add_metric_reader(self.reader)
+        self.provider = self.own
+        self._reading = Reading(self.own.histograms, preferred_temporality)
+        self._data: MetricsData | None = None
+
+    def take(self, data: MetricsData) -> None:
+        """Do what an outlet does with what the SDK has collected."""
+        self._data = self._reading.into(data)
+
+    def data(self) -> MetricsData | None:
+        self._data = None
+        self.reader.collect()
+        return self._data
+
+
+BOTH_WAYS = {"sdk": Readings, "native": NativeReadings}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
-from tests.telemetry.meters import Readings
+from tests.telemetry.meters import BOTH_WAYS, Readings
 from tests.telemetry.support import MS, Lab, finish, incoming, invocation, publish, target
 from tracedrpc.exceptions import NoSuchMethod, RemoteError
 from tracedrpc.message import Mode
@@ -27,9 +27,9 @@ MOST = 1000
 ALLOWED = {row.name: set(row.attributes) for row in INSTRUMENTS}
 
 
-@pytest.fixture
-def readings() -> Readings:
-    return Readings()
+@pytest.fixture(params=BOTH_WAYS)
+def readings(request: pytest.FixtureRequest) -> Readings:
+    return BOTH_WAYS[request.param]()
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_topics_are_bounded(lab: Lab, readings: Readings) -> None:
 
 
 def test_methods_errors_and_nodes_together_are_bounded_and_nothing_is_lost() -> None:
-    series = Series(CLIENT_DURATION, _call_attributes)
+    series = Series(CLIENT_DURATION, _call_attributes, dict)
     told: set[frozenset[Any]] = set()
     for method, error, node in product(range(400), range(20), range(5)):
         status = "REMOTE_ERROR" if error else ""

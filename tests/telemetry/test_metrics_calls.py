@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import tracedrpc
-from tests.telemetry.meters import Readings, Spy
+from tests.telemetry.meters import BOTH_WAYS, Readings, Spy
 from tests.telemetry.support import MS, FakePool, Lab, finish, incoming, invocation, publish, target
 from tracedrpc.exceptions import MessageUndeliverable, MessagingTimeout, RemoteError
 from tracedrpc.message import Mode
@@ -33,9 +33,9 @@ DURATIONS = [
 ]
 
 
-@pytest.fixture
-def readings() -> Readings:
-    return Readings()
+@pytest.fixture(params=BOTH_WAYS)
+def readings(request: pytest.FixtureRequest) -> Readings:
+    return BOTH_WAYS[request.param]()
 
 
 @pytest.fixture

@@ -6,16 +6,22 @@ import json
 import subprocess
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 
 from tests.telemetry.meters import Readings
 from tests.telemetry.support import Lab
 from tracedrpc_otel.metrics import metrics_for
+from tracedrpc_otel.own_meters import OwnMeterProvider
 from tracedrpc_otel.settings import Settings
 from tracedrpc_otel.tallies import LOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PRELUDE = """
 import json, os, sys
@@ -108,11 +114,17 @@ def test_a_child_whose_reader_begins_anew_counts_from_zero() -> None:
     assert after["tracedrpc.client.connection.count"] == [4, 0]
 
 
-def test_a_child_of_a_process_that_we_configured_counts_from_zero() -> None:
+@pytest.mark.parametrize("provider", [
+    "MeterProvider([outlet.reader], shutdown_on_exit=False)",
+    "OwnMeterProvider([outlet.reader], Resource({}))",
+], ids=["sdk", "native"])
+def test_a_child_of_a_process_that_we_configured_counts_from_zero(provider: str) -> None:
     parent, child = _run(PRELUDE + """
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 from tracedrpc_otel.exporting import ForkProof
 from tracedrpc_otel.metric_export import PeriodicOutlet, ReaderOptions
+from tracedrpc_otel.own_meters import OwnMeterProvider
 
 class Kept(MetricExporter):
     told = {}
@@ -120,7 +132,7 @@ class Kept(MetricExporter):
     def export(self, data, timeout_millis=0, **_):
         for of_scope in data.resource_metrics[0].scope_metrics:
             for metric in of_scope.metrics:
-                Kept.told[metric.name] = values(metric.data.data_points)
+                Kept.told.setdefault(metric.name, []).extend(values(metric.data.data_points))
         return MetricExportResult.SUCCESS
 
     def force_flush(self, timeout_millis=0):
@@ -130,7 +142,7 @@ class Kept(MetricExporter):
         pass
 
 outlet = PeriodicOutlet(ForkProof(Kept), ReaderOptions(interval_s=3600))
-provider = MeterProvider([outlet.reader], shutdown_on_exit=False)
+provider = {provider}
 outlet.start(provider)
 lab = Lab(meter_provider=provider)
 
@@ -151,7 +163,7 @@ os.close(up)
 print(os.read(down, 100_000).decode())
 os.wait()
 provider.shutdown()
-""")
+""".replace("{provider}", provider))
     assert parent == {"rpc.client.call.duration": [2], "tracedrpc.publish.retries": [2]}
     assert child == {"rpc.client.call.duration": [1], "tracedrpc.publish.retries": [1]}
 
@@ -228,11 +240,15 @@ def test_a_listener_can_be_made_while_metrics_are_collected() -> None:
     assert readings.counted == [True]
 
 
-def test_a_provider_that_is_gone_is_forgotten() -> None:
+@pytest.mark.parametrize("make", [
+    lambda: MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False),
+    lambda: OwnMeterProvider([], Resource({})),
+], ids=["sdk", "native"])
+def test_a_provider_that_is_gone_is_forgotten(make: Callable[[], MeterProvider]) -> None:
     import gc
     import weakref
 
-    provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    provider = make()
     held = weakref.ref(metrics_for(Settings(), provider))
     assert held() is metrics_for(Settings(), provider)
     provider.shutdown()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tracedrpc
-from tests.telemetry.meters import Readings
+from tests.telemetry.meters import BOTH_WAYS
 from tests.telemetry.support import CANARY, Lab
 from tracedrpc_otel.instruments import INSTRUMENTS
 from tracedrpc_otel.settings import Settings
@@ -38,10 +38,11 @@ def _running(rabbit_url: str, topic: str, lab: Lab) -> Iterator[Any]:
             yield tracedrpc.get_rpc_client(transport, tracedrpc.Target(topic=topic), timeout=10)
 
 
+@pytest.mark.parametrize("way", BOTH_WAYS)
 def test_real_calls_are_measured_on_both_sides_and_their_connections_too(
-    rabbit_url: str, topic: str,
+    rabbit_url: str, topic: str, way: str,
 ) -> None:
-    readings = Readings()
+    readings = BOTH_WAYS[way]()
     lab = Lab(meter_provider=readings.provider, settings=Settings())
     with _running(rabbit_url, topic, lab) as client:
         for number in range(20):

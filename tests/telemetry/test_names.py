@@ -17,7 +17,7 @@ from tracedrpc.telemetry import Telemetry
 from tracedrpc_otel import OTelTelemetry, add_trace_context, instrument, telemetry, uninstrument
 from tracedrpc_otel.destinations import address_attributes, destination
 from tracedrpc_otel.instrumentor import TracedRPCInstrumentor
-from tracedrpc_otel.settings import Detail, Events, Relation, ReplyWait, Settings, Spans
+from tracedrpc_otel.settings import Detail, Events, Relation, ReplyWait, Settings
 
 
 def _conventional() -> set[str]:
@@ -104,13 +104,13 @@ def test_every_switch_has_its_variable() -> None:
         "TRACEDRPC_SEMCONV": "Oslo", "TRACEDRPC_METRICS": "off", "TRACEDRPC_LONG_BUCKETS": "on",
         "TRACEDRPC_REPLY_WAIT": "off", "TRACEDRPC_CAST_TRACE_MODE": "link",
         "TRACEDRPC_FANOUT_TRACE_MODE": "link", "TRACEDRPC_CAPTURE": "args.image, result,",
-        "TRACEDRPC_BAGGAGE": " tenant ,user", "TRACEDRPC_SPANS": "sdk",
+        "TRACEDRPC_BAGGAGE": " tenant ,user", "TRACEDRPC_NATIVE": "off",
     }
     assert Settings.from_environment(said) == Settings(
         tracing=Detail.FULL, phase_min_ms=2.5, events=Events.DUP, semconv="oslo", metrics=False,
         long_buckets=True, reply_wait=ReplyWait.OFF, cast_trace_mode=Relation.LINK,
         fanout_trace_mode=Relation.LINK, capture=frozenset({"args.image", "result"}),
-        baggage=frozenset({"tenant", "user"}), spans=Spans.SDK,
+        baggage=frozenset({"tenant", "user"}), native=False,
     )
     assert {f"TRACEDRPC_{field.name.upper()}" for field in fields(Settings)} == set(said)
 

@@ -11,6 +11,7 @@ from tests.unit.rabbit_fakes import FakeLink
 from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit.consumer import Consumer
 from tracedrpc.drivers.rabbit.errors import ConnectFailed, DeclareRefused, Reason, connect_failed
+from tracedrpc.drivers.rabbit.lookout import Lookout
 from tracedrpc.drivers.rabbit.topology import reply_queue
 from tracedrpc.exceptions import MessagingException
 from tracedrpc.options import Options
@@ -83,6 +84,7 @@ class Lab:
         self.receiver = FakeReceiver()
         self.links = []
         self.prepare = []
+        self.lookout = Lookout(list)
         self.consumer = Consumer(
             "test", "replies", self, [reply_queue(name[6:], OPTIONS) for name in NAMES],
             self.receiver, 7, OPTIONS, self.telemetry,

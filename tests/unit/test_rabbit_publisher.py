@@ -10,6 +10,7 @@ from amqp.exceptions import AccessRefused, NotFound
 from tests.unit.rabbit_fakes import Clock, FakeLink, invocation, shipment
 from tracedrpc._deadline import Deadline
 from tracedrpc.drivers.rabbit.errors import ConnectionClosed, Reason, connect_failed
+from tracedrpc.drivers.rabbit.lookout import Lookout
 from tracedrpc.drivers.rabbit.outgoing import Outcome
 from tracedrpc.drivers.rabbit.pool import ConnectionPool
 from tracedrpc.drivers.rabbit.publisher import UNREAD_MOST, Publisher
@@ -40,7 +41,7 @@ class Lab:
             self.open, self.telemetry, max_size=1, min_size=0, ttl_s=60, clock=self.clock,
         )
         options = Options(kombu_reconnect_delay=0.001, rabbit_interval_max=0.01)
-        self.publisher = Publisher(self.pool, self.keeper, options, self.telemetry)
+        self.publisher = Publisher(self.pool, self.keeper, Lookout(list), options, self.telemetry)
 
     def open(self, deadline):
         change = self.prepare.pop(0) if self.prepare else None

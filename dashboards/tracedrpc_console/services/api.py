@@ -5,11 +5,14 @@ Run it with `python -m tracedrpc_console.services.api rabbit://guest:guest@127.0
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 import tracedrpc as messaging
 from tracedrpc_console.services import targets
 from tracedrpc_console.services.running import run
+
+_log: Final = logging.getLogger("demo.api")
 
 
 class Api:
@@ -21,6 +24,7 @@ class Api:
 
     def boot_instance(self, ctxt: dict[str, Any], name: str) -> Any:
         """Boot an instance wherever the scheduler finds room; return where."""
+        _log.info("%s is to be booted", name)
         return self._scheduler.call(ctxt, "place_instance", name=name)
 
     def migrate_instance(self, ctxt: dict[str, Any], name: str) -> Any:
@@ -33,6 +37,20 @@ class Api:
     def delete_instance(self, ctxt: dict[str, Any], name: str) -> Any:
         """Delete an instance; what the host raises passes through us to the caller."""
         return self._compute.prepare(server=targets.HOSTS[1]).call(ctxt, "delete_instance", name=name)
+
+    def evacuate_host(self, ctxt: dict[str, Any], name: str) -> Any:
+        """Empty a host: a snapshot that nobody waits for to its end, a fanout, a slow move, a cast."""
+        slow = self._compute.prepare(
+            server=targets.HOSTS[1], timeout=targets.PATIENCE_S, call_monitor_timeout=targets.MONITOR_S,
+        )
+        try:
+            slow.call(ctxt, "snapshot_instance", name=name)
+        except messaging.MessagingTimeout:
+            _log.warning("no snapshot of %s in time, going on without", name)
+        self.refresh_hosts(ctxt)
+        host = self.migrate_instance(ctxt, name)
+        self._scheduler.cast(ctxt, "update_usage", host=host, instances=0)
+        return host
 
     def refresh_hosts(self, ctxt: dict[str, Any]) -> None:
         """Tell every host at once to take stock; nobody waits for them."""

@@ -5,12 +5,15 @@ Run it with `python -m tracedrpc_console.services.compute rabbit://guest:guest@1
 
 from __future__ import annotations
 
+import logging
 import time
-from typing import Any
+from typing import Any, Final
 
 import tracedrpc as messaging
 from tracedrpc_console.services import targets
 from tracedrpc_console.services.running import run
+
+_log: Final = logging.getLogger("demo.compute")
 
 
 class InstanceNotFound(Exception):
@@ -29,6 +32,7 @@ class Compute:
         """Boot an instance, tell the scheduler, return the host."""
         time.sleep(0.008 + 0.003 * (len(self._instances) % 4))  # disks are not always alike
         self._instances.add(name)
+        _log.info("%s runs on %s", name, self._host)
         self._scheduler.cast(ctxt, "update_usage", host=self._host, instances=len(self._instances))
         time.sleep(0.004)
         return self._host
@@ -46,6 +50,7 @@ class Compute:
     def delete_instance(self, ctxt: dict[str, Any], name: str) -> None:  # noqa: ARG002
         """Delete an instance; raises `InstanceNotFound`, which the caller sees."""
         if name not in self._instances:
+            _log.error("%s is not on %s", name, self._host)
             raise InstanceNotFound(f"{name} is not on {self._host}")
         self._instances.remove(name)
 

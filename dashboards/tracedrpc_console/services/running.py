@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ def run(service_name: str, make_server: Callable[..., messaging.MessageHandlingS
     parser.add_argument("--until-eof", action="store_true", help="end with standard input")
     arguments = parser.parse_args()
     stop = _stop_event(until_eof=arguments.until_eof)
+    logging.getLogger().setLevel(logging.INFO)
     configured = tracedrpc_otel.configure(service_name=service_name)
     with (
         messaging.get_rpc_transport(None, arguments.url) as transport,

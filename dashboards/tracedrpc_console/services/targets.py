@@ -26,3 +26,5 @@ MIGRATION_S: Final = 2.0
 """What a migration takes: longer than that, so it lives on heartbeats."""
 SNAPSHOT_S: Final = 1.6
 """What a snapshot takes: longer than its caller's time-out."""
+PATIENCE_S: Final = 1.0
+"""What callers wait for a snapshot."""

@@ -38,7 +38,7 @@ def pairs(otlp: OtlpReceiver, rabbit_url: str) -> Iterator[Pairs]:
         "full": {"level": "DEBUG", "TRACEDRPC_TRACING": "full"},
         "sdk": {
             "level": "DEBUG", "TRACEDRPC_TRACING": "standard", "TRACEDRPC_PHASE_MIN_MS": NEVER_MS,
-            "TRACEDRPC_SPANS": "sdk",
+            "TRACEDRPC_NATIVE": "off",
         },
     }) as started:
         yield started

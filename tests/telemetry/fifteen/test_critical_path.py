@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.telemetry.fifteen.critical_path import PathSpan, Section, blame_us, critical_path
-from tests.telemetry.fifteen.layouts import LAYOUTS
 from tests.telemetry.fifteen.processes import SOON_S
 from tests.telemetry.fifteen.scenarios import eventually
+from tracedrpc_console.analysis.critical import PathSpan, Section, critical_path
 
 if TYPE_CHECKING:
     from tests.telemetry.fifteen.stages import Caller, Pair, Scene
@@ -22,64 +18,6 @@ UNEXPLAINED = 0.05
 TRIES = 4
 HELD_S = 0.2
 """How long the queue has no consumer, at the least."""
-
-
-# ---- the algorithm -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("layout", "blamed", "ms"),
-    [
-        ("A", "PRODUCER call", 56.0),
-        ("B", "CLIENT call", 43.3),
-        ("C", "CLIENT wait", 42.7),
-        ("D", "CLIENT call", 19.3),
-        ("D", "INTERNAL handle", 15.0),
-        ("D", "SERVER server", 8.3),
-        ("E", "INTERNAL queue", 17.9),
-        ("E", "INTERNAL handle", 15.0),
-        ("E", "CLIENT connect", 11.3),
-        ("E", "SERVER server", 8.3),
-        ("E", "CLIENT publish", 0.9),
-        ("E", "PRODUCER publish reply", 0.7),
-        ("E", "CLIENT receive", 0.7),
-        ("E", "CLIENT call", 0.7),
-        ("F", "CLIENT call", 25.4),
-        ("G", "SERVER server", 992),
-        ("J", "CLIENT call", 43.3),
-        ("K", "CLIENT receive", 997),
-        ("L1", "CLIENT call", 24.7),
-        ("L2", "INTERNAL queue", 17.9),
-        ("L3", "INTERNAL queue", 22.9),
-        ("L4", "CLIENT call", 5.7),
-        ("L5", "INTERNAL queue", 17.9),
-    ],
-)
-def test_what_jaeger_blames_in_each_layout(layout: str, blamed: str, ms: float) -> None:
-    assert blame_us(critical_path(LAYOUTS[layout]))[blamed] / 1000 == pytest.approx(ms, abs=0.15)
-
-
-@pytest.mark.parametrize(
-    ("layout", "is_on"),
-    [
-        ("A", False), ("B", False), ("C", False), ("D", True), ("E", True), ("F", False), ("G", True),
-        ("J", False), ("K", False), ("L1", False), ("L2", True), ("L3", True), ("L4", True), ("L5", True),
-    ],
-)
-def test_in_which_layouts_the_server_is_on_the_path(layout: str, is_on: bool) -> None:
-    names = {section.span.name for section in critical_path(LAYOUTS[layout])}
-    assert ("server" in names) is is_on
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_sections_of_a_path_add_up_to_the_root(layout: str) -> None:
-    sections = critical_path(LAYOUTS[layout])
-    assert sum(blame_us(sections).values()) == LAYOUTS[layout][0].end_us
-    for later, earlier in pairwise(sections):
-        assert later.start_us == earlier.end_us
-
-
-# ---- real traces ---------------------------------------------------------------------------------
 
 
 def test_the_server_is_on_the_path_of_every_call(scene: Scene) -> None:

@@ -44,13 +44,14 @@ def test_the_spans_of_all_forked_workers_arrive(
 
 
 def _run(scene: Scene, otlp: OtlpReceiver, service: str, protocol: str, spans: str) -> dict[str, Any]:
+    native = "off" if spans == "sdk" else "on"
     endpoint = otlp.grpc_url if protocol == "grpc" else otlp.http_url
     done = subprocess.run(
         [
             sys.executable, "-m", "tests.telemetry.fifteen.programs.prefork",
             f"{scene.url}?control_exchange={scene.exchange}", scene.topic, str(CHILDREN),
         ],
-        env=environment(service, endpoint, protocol) | {"TRACEDRPC_SPANS": spans}, cwd=ROOT,
+        env=environment(service, endpoint, protocol) | {"TRACEDRPC_NATIVE": native}, cwd=ROOT,
         capture_output=True, text=True, timeout=100, check=False,
     )
     assert done.returncode == 0, done.stderr

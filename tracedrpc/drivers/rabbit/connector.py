@@ -16,6 +16,7 @@ from tracedrpc.drivers.rabbit import tls
 from tracedrpc.drivers.rabbit.connection import Connection, next_id
 from tracedrpc.drivers.rabbit.edge import EdgeTransport, Intake
 from tracedrpc.drivers.rabbit.errors import BROKEN, ConnectFailed, Reason, connect_failed, reason_of
+from tracedrpc.drivers.rabbit.lookout import Lookout
 from tracedrpc.drivers.rabbit.resolver import resolve
 from tracedrpc.drivers.rabbit.virtual import VirtualLink
 from tracedrpc.telemetry import ConnectionInfo
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tracedrpc._deadline import Deadline
     from tracedrpc.drivers.rabbit.edge import EdgeConnection
     from tracedrpc.drivers.rabbit.link import Link
+    from tracedrpc.drivers.rabbit.lookout import Address
     from tracedrpc.drivers.rabbit.outgoing import Outcome, Shipment
     from tracedrpc.options import Options
     from tracedrpc.telemetry import Telemetry
@@ -50,6 +52,8 @@ class Connector:
         self._hosts: list[TransportHost | None] = list(url.hosts) or [None]
         random.shuffle(self._hosts)
         self._turn = 0
+        self._found: dict[str, Address] = {}
+        self.lookout = Lookout(self._found_addresses)
         tls.check(options)
 
     def open(self, purpose: str, deadline: Deadline) -> Link:
@@ -72,6 +76,10 @@ class Connector:
                 if self._turn == turn:  # else another thread has moved on already
                     self._turn = following
         raise failure
+
+    def _found_addresses(self) -> list[Address]:
+        """Return where the hosts are, as far as their names were looked up."""
+        return list(self._found.copy().values())
 
     def _turns(self) -> list[int]:
         """Return the hosts' numbers in the order to try them: first where it went well or is to go on."""
@@ -97,6 +105,7 @@ class Connector:
         limit = deadline.sooner(self._options.connect_timeout)
         try:
             info = replace(info, address=resolve(self._address(host), self._port(host), limit))
+            self._found[info.peer] = info.address, self._port(host)
             amqp = self._dial(host, info.address, purpose, intake, limit).transport.establish_connection()
             connection = self._set_up(amqp, intake, info)
         except BaseException as error:
@@ -109,11 +118,13 @@ class Connector:
 
     def _tell_failure(self, info: ConnectionInfo, error: BaseException, began_ns: int) -> Reason:
         reason = reason_of(error, connecting=True)
+        self.lookout.failed()
         self._telemetry.connect_failed(info, reason.value, monotonic_ns() - began_ns)
         return reason
 
     def _announce(self, link: Link, began_ns: int) -> None:
         now_ns = monotonic_ns()
+        self.lookout.opened()
         link.info = replace(link.info, ready_ns=now_ns, connect_ns=now_ns - began_ns)
         self._telemetry.connection_ready(link.info)
 

@@ -175,14 +175,14 @@ class Consumer:
             if not self._decided.is_set():
                 self._failure = error
                 self._closing.set()
-            self._stop.wait(self._backoff.next_s())
+            self._connector.lookout.pause(self._backoff.next_s(), self._stop)
 
     def _connect_and_serve(self) -> None:
         try:
             link = self._connector.open(self._purpose, Deadline.after(self._options.connect_timeout))
         except ConnectFailed as error:
             self._failed(error)
-            self._stop.wait(self._backoff.next_s())
+            self._connector.lookout.pause(self._backoff.next_s(), self._stop)
             return
         self._link = link
         began_s = monotonic()
@@ -196,7 +196,7 @@ class Consumer:
                 self._backoff.reset()
             if not isinstance(error, BROKEN):
                 raise
-            self._stop.wait(self._backoff.next_s())
+            self._connector.lookout.pause(self._backoff.next_s(), self._stop)
         finally:
             self._link = None
 

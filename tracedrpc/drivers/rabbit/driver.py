@@ -81,7 +81,7 @@ class RabbitDriver(Driver):
             ttl_s=options.conn_pool_ttl,
         )
         self._keeper = Keeper(self._pool, options, telemetry)
-        self._publisher = Publisher(self._pool, self._keeper, options, telemetry)
+        self._publisher = Publisher(self._pool, self._keeper, self._connector.lookout, options, telemetry)
         self._waiters = Waiters(telemetry, self._allowed, options.max_message_size)
         self._courier.serve(self._publisher, self._waiters)
         self._replies = Replies(self._connector, self._waiters, self._names, options, telemetry)

@@ -24,6 +24,7 @@ from tracedrpc.message import Stage
 if TYPE_CHECKING:
     from tracedrpc.drivers.rabbit.keeper import Keeper
     from tracedrpc.drivers.rabbit.link import Link
+    from tracedrpc.drivers.rabbit.lookout import Lookout
     from tracedrpc.drivers.rabbit.outgoing import Shipment
     from tracedrpc.drivers.rabbit.pool import ConnectionPool
     from tracedrpc.options import Options
@@ -41,10 +42,12 @@ class Publisher:
     """Hands messages to the broker. Thread-safe; each message holds a connection while it does."""
 
     def __init__(
-        self, pool: ConnectionPool[Link], keeper: Keeper, options: Options, telemetry: Telemetry,
+        self, pool: ConnectionPool[Link], keeper: Keeper, lookout: Lookout, options: Options,
+        telemetry: Telemetry,
     ) -> None:
         self._pool = pool
         self._keeper = keeper
+        self._lookout = lookout
         self._options = options
         self._telemetry = telemetry
         self._write_s = options.heartbeat_timeout_threshold or 60.0
@@ -102,10 +105,10 @@ class Publisher:
         )
         began_ns = monotonic_ns()
         # Another attempt without time would end as a time-out and hide why there was no earlier one.
-        is_over = self._closing.wait(min(delay_s, deadline.left_s())) or deadline.is_expired()
+        is_closing = self._lookout.pause(min(delay_s, deadline.left_s()), self._closing)
         if isinstance(failure, ConnectFailed):
             shipment.connects(monotonic_ns() - began_ns)
-        if is_over:
+        if is_closing or deadline.is_expired():
             raise self._failure(shipment, failure) from failure
 
     def _failure(self, shipment: Shipment, cause: Exception) -> MessageDeliveryFailure:

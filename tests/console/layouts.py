@@ -6,7 +6,7 @@ the queue, 24 on the server, 15 of it in the handler, 0.7 on the reply's way.
 
 from __future__ import annotations
 
-from tests.telemetry.fifteen.critical_path import PathSpan
+from tracedrpc_console.analysis.critical import PathSpan
 
 GAP = 0.1
 
