@@ -20,7 +20,7 @@ from tests.simulated import primitives
 from tests.simulated.broker import Broker
 from tests.simulated.world import World
 from tracedrpc._guard import MOMENTS
-from tracedrpc.drivers.rabbit import connection, consumer, driver, edge, resolver, waker
+from tracedrpc.drivers.rabbit import connection, consumer, driver, edge, lookout, resolver, waker
 from tracedrpc.drivers.rabbit.driver import RabbitDriver
 from tracedrpc.drivers.rabbit.pool import ConnectionPool
 from tracedrpc.options import Options
@@ -90,6 +90,7 @@ def simulated():
         put(edge.EdgeConnection, "Transport", _new_transport)
         put(connection, "make_poll", primitives.Poll)
         put(consumer, "Waker", primitives.Waker)
+        put(lookout, "_answers", lambda address, limit: World.current.broker.is_up)
         put(ConnectionPool.__init__, "__kwdefaults__", {
             **ConnectionPool.__init__.__kwdefaults__, "clock": primitives.monotonic})
         put(Seen.__init__, "__defaults__", (primitives.monotonic,))
