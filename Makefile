@@ -22,8 +22,8 @@ INSTALL := $(PIP) install --constraint constraints.txt
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-PLAIN_SUITES := unit wire
-BROKER_SUITES := telemetry integration faults interop console dashboards
+PLAIN_SUITES := unit wire simulated fuzz
+BROKER_SUITES := telemetry integration faults interop console dashboards soak
 SUITES := $(PLAIN_SUITES) $(BROKER_SUITES)
 
 .PHONY: help
@@ -66,6 +66,22 @@ stack-down: ## stop them; what they stored stays (scripts/stack remove deletes i
 	@SCALE="$(SCALE)" scripts/stack down
 stack-test: ## the same on data of its own: trace, logs, metrics and exemplars asked for, then taken down
 	@SCALE="$(SCALE)" scripts/stack-test
+
+.PHONY: schedules
+schedules: $(VENV)/.stamp-dev ## 10,000 seeded schedules against a simulated broker
+	@TRACEDRPC_SCHEDULES=$${TRACEDRPC_SCHEDULES:-10000} $(BIN)/python -m pytest tests/simulated $(ARGS)
+
+FUZZ_PATH := .:instrumentation:dashboards
+
+.PHONY: fuzz
+fuzz: $(VENV)/.stamp-fuzz ## what anybody may send, 60 s a target; ARGS="--seconds 5 request" for less
+	@PYTHONPATH=$(FUZZ_PATH) $(BIN)/python -m tests.fuzz.run $(ARGS)
+
+SECONDS ?= 600
+
+.PHONY: soak
+soak: $(VENV)/.stamp-dev broker ## ten minutes of calls with a dead collector; SECONDS=60 for less
+	@PYTHONPATH=$(FUZZ_PATH) $(BIN)/python -m tests.soak.run --seconds $(SECONDS)
 
 # ---- parts of it ---------------------------------------------------------------------------------
 
@@ -140,6 +156,10 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-build pyproject.toml tests/bench/requirements
 	@echo "installing tracedrpc and what its tests need into $(VENV)"
 	@$(INSTALL) --no-build-isolation --editable ".[dev]" --requirement tests/bench/requirements.txt
 	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/.stamp-fuzz: $(VENV)/.stamp-dev tests/fuzz/requirements.txt
+	@$(INSTALL) --requirement tests/fuzz/requirements.txt
+	@touch $@
 
 # Stock oslo.messaging beside tracedrpc, with what its own tests need: for tests/interop only.
 $(CONFORMANCE)/.stamp: constraints.txt pyproject.toml tests/interop/requirements.txt

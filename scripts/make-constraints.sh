@@ -10,7 +10,7 @@ trap 'rm -rf "$folder"' EXIT
 "$python" -m venv "$folder"
 "$folder/bin/python" -m pip --disable-pip-version-check --quiet install \
     hatchling editables --editable ".[dev]" --requirement tests/bench/requirements.txt \
-    --requirement tests/interop/requirements.txt
+    --requirement tests/interop/requirements.txt --requirement tests/fuzz/requirements.txt
 {
     echo "# Made by \`make constraints\` with $("$python" --version). Every install of the Makefile and of CI obeys it."
     "$folder/bin/python" -m pip freeze --exclude-editable

@@ -264,11 +264,13 @@ class DecodeError(MessagingException):
 
     Attributes:
         reason: "size", "encoding", "content_type", "json", "depth", "version" or "schema".
+        return_address: message id and reply queue of the call that it was, where they could be read.
     """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+        self.return_address: tuple[str, str] | None = None
 
 
 class ReplyDecodeError(DecodeError):

@@ -113,6 +113,8 @@ class TransportURL:
         if not isinstance(text, str):
             kind = type(text).__qualname__
             raise InvalidTransportURL(f"<{kind}>", f"Wrong URL type {kind}: give a string")
+        if not text.isascii():
+            _check_encodable(text)
         return cls(conf, *_parts(text.strip()))
 
     def safe(self) -> str:
@@ -163,6 +165,16 @@ def _configured(conf: Any) -> Any:
 def _shown(name: str, fields: dict[str, Any]) -> str:
     """Return the `repr` of an object with those of its fields that are set."""
     return f"<{name} {', '.join(f'{key}={value!r}' for key, value in fields.items() if value)}>"
+
+
+def _check_encodable(text: str) -> None:
+    """Refuse lone surrogates, e.g. of an environment variable that is not UTF-8: no URL holds them."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        shown = _hide(text).encode("ascii", "backslashreplace").decode("ascii")
+        message = f"character {error.start + 1} is no text in UTF-8: {_ESCAPE_HINT}"
+        raise InvalidTransportURL(shown, message) from None
 
 
 def _bracketed(hostname: str) -> str:

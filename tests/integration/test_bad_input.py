@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import datetime as dt
 import json
+import os
 import zlib
 
 import amqp
@@ -12,6 +13,8 @@ import pytest
 
 from tests.integration.support import Endpoint, wait_until
 from tracedrpc.testing import RecordingTelemetry
+from tracedrpc.wire.body import Properties
+from tracedrpc.wire.reply import decode_reply
 
 MOST_BYTES = 64 * 1024
 """What the server and the client of these tests accept, so that "too large" needs no megabytes."""
@@ -194,6 +197,30 @@ def test_hostile_headers_harm_neither_server_nor_client(site, name):
     assert client.call({}, "echo", value="alive") == "alive"
     assert not site.telemetry.of("connection_lost")
     assert not site.telemetry.of("background_failed")
+
+
+def test_the_caller_of_an_undecodable_request_is_told_at_once(lived):
+    queue = declare_reply_queue(lived)
+    publish(lived, lived.topic, request(_msg_id="a" * 32, _reply_q=queue, args="none"), {})
+    answer = decode_reply(next_body(lived, queue), Properties(), MOST_BYTES)
+    told = json.loads(answer.failure)
+    assert (answer.msg_id, answer.ending, told["class"]) == ("a" * 32, True, "DecodeError")
+    assert "args is not an object" in told["message"]
+
+
+def declare_reply_queue(site):
+    name = f"reply_{os.urandom(16).hex()}"
+    with site.channel() as channel:
+        channel.queue_declare(name, durable=True, auto_delete=False, arguments={"x-expires": 60_000})
+    return name
+
+
+def next_body(site, queue):
+    with site.channel() as channel:
+        wait_until(lambda: channel.queue_declare(queue, passive=True).message_count)
+        body = channel.basic_get(queue, no_ack=True).body
+        channel.queue_delete(queue)
+    return body if isinstance(body, bytes) else body.encode()
 
 
 def test_a_refused_message_is_logged_by_its_size_and_fingerprint_only(lived, caplog):

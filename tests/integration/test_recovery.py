@@ -180,6 +180,19 @@ def test_calls_to_the_server_by_name_go_on_after_the_exchange_was_deleted(site):
         assert named.call({}, "echo", value=1) == 1
 
 
+def test_fanouts_go_on_after_their_exchange_was_deleted(site, monkeypatch):
+    monkeypatch.setattr("tracedrpc.drivers.rabbit.consumer.CHECK_S", 0.2)
+    client, endpoint = site.pair()
+    delete_exchange(site, f"{site.topic}_fanout")
+
+    def is_reached() -> bool:
+        client.prepare(fanout=True).cast({}, "note")
+        return bool(endpoint.calls)
+
+    wait_until(is_reached)
+    assert not site.telemetry.of("connection_lost")
+
+
 def test_a_fanout_after_the_last_server_has_gone_is_no_error(site):
     """The fanout exchange goes with its last queue; a client that knew it must not stumble."""
     client, _ = site.pair()

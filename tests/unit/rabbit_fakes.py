@@ -123,6 +123,9 @@ class FakeLink:
     def declare_queue(self, queue: Queue) -> None:
         self._do("declare", queue.name)
 
+    def bind_again(self, queue: Queue) -> None:
+        self._do("bind", queue.name)
+
     def repair(self, queue: Queue) -> None:
         self._do("repair", queue.name)
 

@@ -185,3 +185,10 @@ def test_whatever_str_prints_parses_to_the_same(given_hosts, virtual_host, query
 def test_whatever_is_parsed_only_invalid_urls_are_raised(text):
     with suppress(InvalidTransportURL):
         parse(text)
+
+
+def test_a_url_with_a_lone_surrogate_is_refused_and_can_be_logged():
+    with pytest.raises(InvalidTransportURL) as caught:
+        TransportURL.parse(None, "rabbit://user:s3cr3t\ud800@host/")
+    str(caught.value).encode("utf-8")
+    assert "s3cr3t" not in str(caught.value)

@@ -297,3 +297,25 @@ def test_whatever_comes_only_decode_errors_are_raised(odd, headers):
 def test_argument_names_may_be_any_text_as_methods_with_keyword_arguments_take_them():
     received = decode(message(args={"a b": 1, "a.b": 2}))
     assert received.args == {"a b": 1, "a.b": 2}
+
+
+@pytest.mark.parametrize("wrong", [
+    {"method": 5}, {"args": "none"}, {"namespace": 1}, {"version": []}, {"_unique_id": 7},
+    {"_timeout": "soon"},
+])
+def test_the_error_for_a_call_that_makes_no_sense_says_whom_to_tell(wrong):
+    message = {"method": "ping", "_msg_id": MSG_ID, "_reply_q": REPLY_QUEUE} | wrong
+    with pytest.raises(DecodeError) as caught:
+        decode(message)
+    assert caught.value.return_address == (MSG_ID, REPLY_QUEUE)
+
+
+@pytest.mark.parametrize("message", [
+    {"method": 5},
+    {"method": 5, "_msg_id": MSG_ID, "_reply_q": "somebody-else"},
+    {"method": 5, "_msg_id": [MSG_ID], "_reply_q": REPLY_QUEUE},
+])
+def test_nobody_is_told_where_the_return_address_is_none(message):
+    with pytest.raises(DecodeError) as caught:
+        decode(message)
+    assert caught.value.return_address is None

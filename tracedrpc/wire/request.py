@@ -107,9 +107,22 @@ def decode_request(
         carrier_keys: the headers that carry trace context.
 
     Raises:
-        DecodeError: and nothing else, whatever came.
+        DecodeError: and nothing else, whatever came; its `return_address` says whom to tell.
     """
-    message, headers = open_envelope(body, properties, max_bytes), properties.headers
+    message = open_envelope(body, properties, max_bytes)
+    msg_id, reply_queue = _return_address(message.get("_msg_id"), message.get("_reply_q"))
+    try:
+        return _received(message, properties.headers, msg_id, reply_queue, carrier_keys, fanout=fanout)
+    except DecodeError as error:
+        if msg_id is not None and reply_queue is not None:
+            error.return_address = msg_id, reply_queue
+        raise
+
+
+def _received(
+    message: dict[str, Any], headers: Mapping[str, Any], msg_id: str | None, reply_queue: str | None,
+    carrier_keys: frozenset[str], *, fanout: bool,
+) -> Received:
     get = message.get
     context = {
         key[_CONTEXT_CHARS:]: value
@@ -119,7 +132,6 @@ def decode_request(
     carrier = names.carrier_of(headers, context, carrier_keys)
     context.pop(names.TRACEPARENT, None)
     context.pop(names.TRACESTATE, None)
-    msg_id, reply_queue = _return_address(get("_msg_id"), get("_reply_q"))
     return Received(
         _method(get("method")),
         _args(get("args")),

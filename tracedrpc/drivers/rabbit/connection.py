@@ -120,6 +120,18 @@ class Connection:
             self.declared.discard(queue.exchange)
         self.declare_queue(queue)
 
+    def bind_again(self, queue: Queue) -> None:
+        """Bind a queue as it should be bound, on a channel of its own; declare what turns out to be gone."""
+        if queue.exchange is None:
+            return
+        try:
+            with self._amqp.channel() as channel:
+                channel.queue_bind(queue.name, queue.exchange.name, queue.routing_key)
+        except amqp.NotFound:
+            self.repair(queue)
+        except amqp.ChannelError:  # what this user may not do any more has been done before
+            return
+
     def delete_queue(self, name: str) -> None:
         """Delete a queue of ours."""
         self._channel.queue_delete(name)

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 STEADY_S: Final = 5.0
 """A connection that lived longer did well: the next one after it is tried at once."""
+CHECK_S: Final = 5.0
+"""How often queues are bound again: an exchange that was deleted takes its bindings along, and the
+broker tells nobody."""
 
 
 class Consumer:
@@ -69,6 +72,8 @@ class Consumer:
         self._helm = Helm()
         self._cancelled: list[str] = []
         self._beat = Deadline.after(0)
+        self._bound = [queue for queue in queues if queue.exchange is not None]
+        self._check = Deadline.after(None)
 
     # ---- from other threads -------------------------------------------------------------------
 
@@ -231,9 +236,12 @@ class Consumer:
     def _serve(self, link: Link) -> None:
         self._cancelled.clear()
         self._beat_later(link)
+        self._check_later()
         while not self._stop.is_set():
             if self._cancelled:
                 self._consume_again(link)
+            if self._check.is_expired():
+                self._bind_again(link)
             self._step(link, 0.0 if self._is_idle() else FOREVER_S)
             if self._is_idle():
                 self._helm.park(self._is_idle, self._rest_s)
@@ -256,7 +264,7 @@ class Consumer:
         return (link.heartbeat_s or 60.0) / (2 * self._options.heartbeat_rate)
 
     def _rest_s(self) -> float:
-        return min(self._beat.left_s(), self._receiver.rest_s())
+        return min(self._beat.left_s(), self._check.left_s(), self._receiver.rest_s())
 
     def _is_idle(self) -> bool:
         return self._receiver.is_idle() and not self._cancelled and not self._stop.is_set()
@@ -283,6 +291,14 @@ class Consumer:
                 self._telemetry.consumer_cancelled(link.info, queue.name)
                 link.repair(queue)
                 link.consume(queue.name, self._receiver.consuming(queue))
+
+    def _bind_again(self, link: Link) -> None:
+        for queue in self._bound:
+            link.bind_again(queue)
+        self._check_later()
+
+    def _check_later(self) -> None:
+        self._check = Deadline.after(CHECK_S if self._bound else None)
 
     def _end(self, link: Link) -> None:
         """Cancel, take no more, give back, and keep the connection until it may be closed."""

@@ -88,6 +88,10 @@ class Link(Protocol):
         """Declare and bind again what the broker has lost."""
         ...
 
+    def bind_again(self, queue: Queue) -> None:
+        """Bind a queue as it should be bound; declare what turns out to be gone."""
+        ...
+
     def delete_queue(self, name: str) -> None:
         """Delete a queue of ours."""
         ...

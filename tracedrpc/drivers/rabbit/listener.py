@@ -12,6 +12,7 @@ from tracedrpc.drivers.rabbit.incoming import RabbitIncoming
 from tracedrpc.drivers.rabbit.stream import StreamPosition
 from tracedrpc.drivers.rabbit.topology import fanout_queue, fanout_stream, shared_queues
 from tracedrpc.exceptions import DecodeError
+from tracedrpc.message import Received
 from tracedrpc.wire.dedup import Seen
 from tracedrpc.wire.request import decode_request
 
@@ -186,16 +187,31 @@ class RabbitListener(Listener):
             )
         except DecodeError as error:
             self._telemetry.message_discarded(delivery.consumer, error.reason, delivery.body)
+            self._refuse(delivery, error)
             return
         if received.unique_id is not None and not self._seen.add(received.unique_id):
             self._telemetry.message_discarded(delivery.consumer, "duplicate", delivery.body)
             return
         if received.monitor_timeout_s is not None or received.msg_id is not None:
             received.context["client_timeout"] = received.monitor_timeout_s
-        self._handle(RabbitIncoming(
+        self._handle(self._incoming(received, delivery))
+
+    def _refuse(self, delivery: Delivery, error: DecodeError) -> None:
+        """Tell the caller, where it can be seen who that is, instead of letting it time out."""
+        if error.return_address is None:
+            return
+        msg_id, reply_queue = error.return_address
+        unread = Received("", {}, {}, msg_id=msg_id, reply_queue=reply_queue)
+        try:
+            self._incoming(unread, delivery).fail(error)
+        except Exception as failure:  # noqa: BLE001 - a worker's job must not raise
+            self._telemetry.background_failed("server", failure)
+
+    def _incoming(self, received: Received, delivery: Delivery) -> RabbitIncoming:
+        return RabbitIncoming(
             received, delivery, self._topic, self._server, self._publisher, self._courier,
             self._options, self._slow_ns,
-        ))
+        )
 
 
 def _nothing() -> None:

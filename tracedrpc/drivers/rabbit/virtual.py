@@ -98,6 +98,9 @@ class VirtualLink:
             )
             self._declared.add(exchange)
 
+    def bind_again(self, queue: Queue) -> None:
+        """Do nothing: there is nobody who could have unbound it."""
+
     def delete_queue(self, name: str) -> None:
         """Delete a queue of ours."""
         self._channel.queue_delete(name)
