@@ -9,6 +9,7 @@ import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import amqp
@@ -22,10 +23,10 @@ from tracedrpc_console.services import targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.telemetry.otlp_values import LogData, PointData, SpanData
 
+ROOT = Path(__file__).parents[2]
 TICK_S = 0.5
 EXPORTS = {
     "OTEL_METRIC_EXPORT_INTERVAL": "400",
@@ -84,6 +85,7 @@ def tell() -> Told:
     with OtlpReceiver() as receiver, MeasuredBroker() as broker, ExitStack() as stack:
         stack.callback(broker.kill9)  # a node that has told everything need not take leave of anybody
         children = stack.enter_context(services(broker.url, receiver.http_url))
+        run(children, "tests.dashboards.troubled", receiver.http_url, broker.url)
         start(children, "api", receiver.http_url, f"rabbit://guest:guest@127.0.0.1:{free_port()}/", "api-2")
         look(receiver, broker, ticks, seconds=2.0)
         send_rubbish(broker)
@@ -103,10 +105,15 @@ def services(url: str, endpoint: str) -> Iterator[Children]:
 
 
 def start(children: Children, service: str, endpoint: str, *arguments: str) -> None:
+    run(children, f"tracedrpc_console.services.{service}", endpoint, *arguments)
+
+
+def run(children: Children, module: str, endpoint: str, *arguments: str) -> None:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     environment = inherited | EXPORTS | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-    command = [sys.executable, "-m", f"tracedrpc_console.services.{service}", *arguments]
-    children.start(" ".join((service, *arguments)), command, environment)
+    rooms = (".", "instrumentation", "dashboards")
+    environment["PYTHONPATH"] = os.pathsep.join(str(ROOT / room) for room in rooms)
+    children.start(" ".join((module, *arguments)), [sys.executable, "-m", module, *arguments], environment)
 
 
 def look(
