@@ -89,6 +89,18 @@ def test_a_failure_without_an_answer_before_it_changes_nothing():
         assert lookout.pause(LONG_S, NEVER) is False
 
 
+def test_who_spreads_reconnects_by_a_splay_has_every_pause_last():
+    with listening() as address:
+        lookout = Lookout(lambda: [address], is_alert=False)
+        over = threading.Event()
+        with pausing(lookout, over) as (answers, thread):
+            lookout.opened()
+            thread.join(3 * STEP_S)
+            assert thread.is_alive()
+            over.set()
+    assert answers == [True]
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.01])
 def test_a_short_pause_is_short(seconds):
     knocks = []

@@ -53,7 +53,7 @@ class Connector:
         random.shuffle(self._hosts)
         self._turn = 0
         self._found: dict[str, Address] = {}
-        self.lookout = Lookout(self._found_addresses)
+        self.lookout = Lookout(self._found_addresses, is_alert=not options.kombu_reconnect_splay)
         tls.check(options)
 
     def open(self, purpose: str, deadline: Deadline) -> Link:

@@ -30,10 +30,12 @@ class Lookout:
 
     Args:
         addresses: returns the numeric addresses and ports to knock at.
+        is_alert: False lets every pause last; so somebody wants it who spreads reconnects by a splay.
     """
 
-    def __init__(self, addresses: Callable[[], Collection[Address]]) -> None:
+    def __init__(self, addresses: Callable[[], Collection[Address]], *, is_alert: bool = True) -> None:
         self._addresses = addresses
+        self._is_alert = is_alert
         self._knocking = threading.Lock()
         self._knock_at = Deadline.after(0)
         self._sightings = 0
@@ -52,6 +54,8 @@ class Lookout:
 
     def pause(self, seconds: float, over: threading.Event) -> bool:
         """Wait until a broker was seen or `over` is set, but no longer than that; tell whether it is set."""
+        if not self._is_alert:
+            return over.wait(seconds)
         before, limit = self._sightings, Deadline.after(seconds)
         while not over.wait(min(STEP_S, limit.left_s())):
             if limit.is_expired() or self._sightings != before:
